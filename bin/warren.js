@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node parses too: it has to live long enough to say what is missing. Nothing is imported
+// before the version is known.
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major < 24 || (major === 24 && minor < 15)) {
+  process.stderr.write(
+    `warren: needs Node 24.15 or later, and this is ${process.versions.node}; inside the checkout, "npx warren ..." and "npm start" bring their own\n`,
+  );
+  process.exitCode = 1;
+} else {
+  start();
+}
+
+async function start() {
+  const { existsSync } = await import('node:fs');
+  const here = path => new URL(path, import.meta.url);
+  // A package holds compiled code only: Node strips no types below node_modules.
+  const compiled = existsSync(here('../dist/services/cli/main.js')) && !existsSync(here('../services'));
+  const { main } = await import(compiled ? '../dist/services/cli/main.js' : '../services/cli/main.ts');
+  await main();
+}

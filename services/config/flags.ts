@@ -1,0 +1,60 @@
+import { suggestion } from './nearest.ts';
+import type { CommandName, FlagSpec } from './setting.ts';
+import { type SettingKey, settingKeys, settingOf } from './settings.ts';
+
+export interface Flags {
+  /** Texts by setting; those of a repeated flag joined by commas. */
+  readonly values: ReadonlyMap<SettingKey, string>;
+  /** The file that --config names. */
+  readonly config: string | undefined;
+  readonly problems: readonly string[];
+}
+
+/** The settings that have a flag with this command. `config` takes all flags, to show what they would do. */
+export function flagsOf(command: CommandName): readonly { readonly key: SettingKey; readonly flag: FlagSpec }[] {
+  return settingKeys.flatMap(key => {
+    const { flag, commands } = settingOf(key);
+    return flag !== undefined && (command === 'config' || commands.includes(command)) ? [{ key, flag }] : [];
+  });
+}
+
+/** Reads `--flag value` and `--flag=value`. All flags take a value. */
+export function parseFlags(command: CommandName, argv: readonly string[]): Flags {
+  const byName = new Map(flagsOf(command).map(({ key, flag }) => [flag.name, { key, flag }]));
+  const values = new Map<SettingKey, string>();
+  const problems: string[] = [];
+  let config: string | undefined;
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at] ?? '';
+    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(argument) ?? [];
+    if (name === undefined) {
+      problems.push(`unexpected argument ${JSON.stringify(argument)} (see warren ${command} --help)`);
+      continue;
+    }
+    const found = byName.get(name);
+    if (found === undefined && name !== 'config') {
+      problems.push(unknownFlag(command, name, [...byName.keys(), 'config', 'help']));
+      // Its value would only be reported as a second problem.
+      if (inline === undefined && argv[at + 1]?.startsWith('-') === false) at++;
+      continue;
+    }
+    const value = inline ?? argv[at + 1];
+    if (value === undefined || (inline === undefined && value.startsWith('--'))) {
+      problems.push(`--${name} needs a value: --${name} ${found?.flag.value ?? 'FILE'}`);
+      continue;
+    }
+    if (inline === undefined) at++;
+    if (found === undefined) config = value;
+    else {
+      const before = found.flag.repeatable ? values.get(found.key) : undefined;
+      values.set(found.key, before === undefined ? value : `${before},${value}`);
+    }
+  }
+  return { values, config, problems };
+}
+
+function unknownFlag(command: CommandName, name: string, known: readonly string[]): string {
+  const elsewhere = settingKeys.some(key => settingOf(key).flag?.name === name);
+  if (elsewhere) return `--${name} is not a flag of warren ${command} (see warren ${command} --help)`;
+  return `unknown flag --${name}${suggestion(name, known, '--') || ` (see warren ${command} --help)`}`;
+}

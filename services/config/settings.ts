@@ -1,0 +1,210 @@
+import { brokerUrl, listenHost, network, upstreamUrl } from './address.ts';
+import { choice, type Format, integer, list, port, text } from './format.ts';
+import { bytes, duration } from './quantity.ts';
+import { findDuplicate, type RouteSetting, routeText, serviceName } from './route.ts';
+import { type CommandName, type Setting, setting } from './setting.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const DAY = 86_400_000;
+
+const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo'];
+const edge: readonly CommandName[] = ['up', 'proxy'];
+const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
+
+const ports: Format<readonly number[]> = {
+  parse(raw) {
+    const numbers = list(port).parse(raw);
+    const fixed = numbers.filter(number => number !== 0);
+    if (numbers.length === 0 || new Set(fixed).size < fixed.length)
+      throw new Error('must be one or more different ports');
+    return numbers;
+  },
+  format: list(port).format,
+};
+
+const routeList: Format<readonly RouteSetting[]> = {
+  parse(raw) {
+    const routes = list(routeText).parse(raw);
+    if (routes.length === 0) throw new Error('must be one route at least');
+    const duplicate = findDuplicate(routes);
+    if (duplicate !== undefined) throw new Error(`must not have two routes for ${duplicate.host}${duplicate.path}`);
+    return routes;
+  },
+  format: list(routeText).format,
+};
+
+const everything: RouteSetting = {
+  name: 'web',
+  host: '*',
+  path: '/',
+  service: 'web',
+  ttlSeconds: undefined,
+  idempotencyKey: false,
+  deadlineMs: undefined,
+};
+
+/**
+ * All settings. A key is `section.name` as in the ini file; `routes` is written there as `[route.NAME]` sections. From
+ * this table come the convict schema, the type `Config`, the flags, `--help`, `config init`, `config show` and the
+ * documentation.
+ */
+export const settings = {
+  'broker.url': setting(list(brokerUrl), [], {
+    doc: 'The broker, or the nodes of its cluster, tried in turn; none: a private RabbitMQ on this machine is found.',
+    flag: { name: 'broker', value: 'URL', repeatable: true },
+    commands: bus,
+    sensitive: true,
+  }),
+  'broker.queue_type': setting(choice('classic', 'quorum'), 'classic', {
+    doc: 'Kind of the shared queues: quorum for a cluster, classic (faster) for a single node.',
+    flag: { name: 'queue-type', value: 'TYPE' },
+    commands: work,
+  }),
+  'data.dir': setting(text, '.warren', {
+    doc: 'Folder for all state, one folder per service inside.',
+    env: 'WARREN_DATA',
+    flag: { name: 'data', value: 'DIR' },
+    commands: bus,
+  }),
+  'log.format': setting(choice('console', 'json', 'off'), 'console', {
+    doc: "console: the origin's lines; json: one object a line; off: nothing.",
+    env: 'WARREN_LOG',
+    flag: { name: 'log', value: 'FORMAT' },
+    commands: bus,
+  }),
+  'proxy.host': setting(listenHost, '', {
+    doc: 'Address to listen on; empty: all interfaces for `warren proxy`, loopback for `warren up`.',
+    flag: { name: 'host', value: 'ADDRESS' },
+    commands: edge,
+  }),
+  'proxy.port': setting(port, 8080, {
+    doc: 'Port for clients; 0 is any free one.',
+    flag: { name: 'port', value: 'PORT' },
+    commands: edge,
+  }),
+  'proxy.admin_host': setting(listenHost, '127.0.0.1', {
+    doc: 'Address of the admin server (health, metrics, status).',
+    flag: { name: 'admin-host', value: 'ADDRESS' },
+    commands: edge,
+  }),
+  'proxy.admin_port': setting(port, 8081, {
+    doc: 'Port of the admin server.',
+    flag: { name: 'admin-port', value: 'PORT' },
+    commands: edge,
+  }),
+  'proxy.backlog': setting(integer(1, 65_535), 511, {
+    doc: 'Connections that the system holds before they are accepted.',
+    commands: edge,
+  }),
+  'proxy.header_limit': setting(bytes(256, MiB), 32 * KiB, {
+    doc: 'Size of a request head at most; larger: 431.',
+    commands: edge,
+  }),
+  'proxy.body_limit': setting(bytes(0, 8 * MiB), 8 * MiB, {
+    doc: 'Size of a request body at most; larger: 413.',
+    commands: edge,
+  }),
+  'proxy.max_connections': setting(integer(1, 1_000_000), 10_000, {
+    doc: 'Clients served at a time; more: 503.',
+    commands: edge,
+  }),
+  'proxy.job_deadline_ms': setting(duration(1, DAY), 30_000, {
+    doc: 'Time for a request to be answered; later: 504.',
+    commands: edge,
+  }),
+  'proxy.queue_timeout_ms': setting(duration(0, DAY), 5000, {
+    doc: 'Time to wait for a worker when none is alive; later: 503.',
+    commands: edge,
+  }),
+  'proxy.idle_timeout_ms': setting(duration(1, DAY), 60_000, {
+    doc: 'Time that a client connection may idle between requests.',
+    commands: edge,
+  }),
+  'proxy.header_timeout_ms': setting(duration(1, DAY), 10_000, {
+    doc: 'Time for a request head to arrive; later: 408.',
+    commands: edge,
+  }),
+  'proxy.body_timeout_ms': setting(duration(1, DAY), 30_000, {
+    doc: 'Time without progress in a request body; longer: 408.',
+    commands: edge,
+  }),
+  'proxy.cache_bytes': setting(bytes(0, 64 * GiB), 64 * MiB, {
+    doc: 'Memory for stored replies.',
+    commands: edge,
+  }),
+  'proxy.trusted': setting(list(network), [], {
+    doc: 'Addresses and networks (CIDR) whose Forwarded and X-Forwarded-* fields are believed.',
+    flag: { name: 'trusted', value: 'CIDR', repeatable: true },
+    commands: edge,
+  }),
+  routes: setting(routeList, [everything], {
+    defaultFor: { up: [{ ...everything, ttlSeconds: 180 }] },
+    doc: 'Which requests go to which service: HOST/PATH=SERVICE[;ttl=SECONDS][;idempotency_key=true][;deadline_ms=TIME].',
+    flag: { name: 'route', value: 'ROUTE', repeatable: true },
+    commands: edge,
+  }),
+  'worker.service': setting(serviceName, 'web', {
+    doc: 'The service whose jobs are taken.',
+    flag: { name: 'service', value: 'NAME' },
+    commands: ['worker'],
+  }),
+  'worker.upstream': setting(list(upstreamUrl), [], {
+    doc: 'The backends that are called, in turn.',
+    flag: { name: 'upstream', value: 'URL', repeatable: true },
+    commands: ['worker'],
+  }),
+  'worker.concurrency': setting(integer(1, 1000), 64, {
+    doc: 'Jobs held at a time.',
+    flag: { name: 'concurrency', value: 'N' },
+    commands: work,
+  }),
+  'worker.connect_timeout_ms': setting(duration(1, DAY), 2000, {
+    doc: 'Time to connect to a backend; longer: another one is tried.',
+    commands: work,
+  }),
+  'worker.lease_ms': setting(duration(1, DAY), 3000, {
+    doc: 'Time after which a silent worker counts as dead.',
+    commands: work,
+  }),
+  'worker.renew_ms': setting(duration(1, DAY), 1000, {
+    doc: 'How often a worker says that it lives; less than the lease.',
+    commands: work,
+  }),
+  'worker.drain_ms': setting(duration(0, DAY), 25_000, {
+    doc: 'Time for running jobs to end when the worker stops.',
+    commands: work,
+  }),
+  'demo.ports': setting(ports, [3001, 3002, 3003], {
+    doc: 'Loopback ports of the sample backends, one each; 0 is any free one.',
+    flag: { name: 'demo-ports', value: 'PORTS' },
+    commands: ['up', 'demo'],
+  }),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingKey = keyof typeof settings;
+
+export type ValueOf<K extends SettingKey> = (typeof settings)[K] extends Setting<infer T> ? T : never;
+
+export const settingKeys: readonly SettingKey[] = Object.keys(settings).filter(isSettingKey);
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(settings, key);
+}
+
+/** A row without its value's type, for code that treats all alike. */
+export function settingOf(key: SettingKey): Setting<unknown> {
+  return settings[key];
+}
+
+/** The environment variable of a setting. */
+export function envName(key: SettingKey): string {
+  return settingOf(key).env ?? `WARREN_${key.replace('.', '_').toUpperCase()}`;
+}
+
+/** The default's text, as one would write it. */
+export function defaultText(key: SettingKey, command: CommandName): string {
+  const row = settingOf(key);
+  return row.format.format(row.defaultFor?.[command] ?? row.default);
+}
