@@ -1,0 +1,98 @@
+import type { Binding, MessageType, QueueSpec, Role } from './topology.ts';
+
+/**
+ * What a handler says of a delivery: `ack` (done), `requeue` (somebody else, or later), `dead` (never again: to the
+ * dead-letter exchange if the queue has one, else dropped).
+ */
+export type Verdict = 'ack' | 'requeue' | 'dead';
+
+export interface Outgoing {
+  readonly type: MessageType;
+  readonly key: string;
+  readonly body: Uint8Array;
+  /** Made when absent. The receiver drops repeats by it. */
+  readonly messageId?: string;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+  /** Milliseconds until the broker drops it undelivered. */
+  readonly expirationMs?: number;
+  /** W3C trace context; a new one is made when absent. */
+  readonly traceparent?: string;
+}
+
+export interface Delivery {
+  readonly type: string;
+  readonly key: string;
+  readonly body: Buffer;
+  readonly messageId: string;
+  readonly correlationId: string | undefined;
+  readonly replyTo: string | undefined;
+  /** The sender's broker account, checked by the broker; undefined when the sender did not say. */
+  readonly userId: string | undefined;
+  readonly redelivered: boolean;
+  readonly traceparent: string | undefined;
+  /** Offset in a stream; undefined from other queues. */
+  readonly offset: bigint | undefined;
+}
+
+/**
+ * `connecting`: no session, trying. `up`: both connections open, topology declared, consumers running. `blocked`: as
+ * up, but the broker takes no publishes (memory or disk alarm). `closed`: by us, for good.
+ */
+export type BusState = 'connecting' | 'up' | 'blocked' | 'closed';
+
+export interface ConsumeOptions {
+  /** Deliveries held unacked at most; required unless `noAck`. */
+  readonly prefetch?: number;
+  /** The broker forgets what it delivers; the handler's verdict is ignored. */
+  readonly noAck?: boolean;
+  /** Where to start in a stream, on the first session; later sessions go on behind the last delivery handled. */
+  readonly offset?: 'first' | 'last' | 'next' | bigint;
+  /** Bindings made on each session, for a queue named by the server. */
+  readonly bindings?: (queueName: string) => readonly Binding[];
+  /** Called on each session when the queue's name is known and it is consumed, before the bus is up. */
+  readonly onQueue?: (queueName: string) => void;
+}
+
+export interface Consumer {
+  /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes. */
+  close(): Promise<void>;
+}
+
+/** One process's place on the bus. All promises reject with a `Failure` whose code begins with `BUS_`. */
+export interface Bus {
+  readonly state: BusState;
+  /** The broker account, which every message carries as `userId`. */
+  readonly user: string;
+  /** Why the state is what it is, in words. */
+  readonly reason: string;
+  onState(listener: (state: BusState, reason: string) => void): () => void;
+  /** Resolves when up; rejects when the signal aborts, the bus closes, or the broker refuses for good (login, rights). */
+  ready(signal?: AbortSignal): Promise<void>;
+  /** Fire and forget. False: not sent, because the bus is not up or the broker takes no publishes. */
+  send(message: Outgoing): boolean;
+  /**
+   * Sends and waits for the broker's confirm. What a lost connection left unconfirmed is sent again with the same
+   * `messageId`, until the signal aborts.
+   */
+  publish(message: Outgoing, signal?: AbortSignal): Promise<void>;
+  consume(
+    queue: QueueSpec,
+    handler: (delivery: Delivery) => Verdict | Promise<Verdict>,
+    options: ConsumeOptions,
+  ): Promise<Consumer>;
+  /** Calls whoever consumes `key` on `m` and waits for the answer. Rejects with BUS_DEADLINE after `deadlineMs`. */
+  request(message: Outgoing, options: { deadlineMs: number; signal?: AbortSignal }): Promise<Delivery>;
+  /** Messages ready and consumers of a shared queue, by passive declare. */
+  depth(queueName: string): Promise<{ messages: number; consumers: number }>;
+  /** Closes consumers, waits for outstanding confirms, closes both connections; all of it within `drainMs`. */
+  close(drainMs?: number): Promise<void>;
+}
+
+export interface BusOptions {
+  /** Tried in turn, each with its own account. amqp:// or amqps://. */
+  readonly urls: readonly string[];
+  /** Shown in the broker's connection list. */
+  readonly name: string;
+  readonly role: Role;
+}

@@ -1,0 +1,228 @@
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { backoffMs } from '../lib/backoff.ts';
+import { messageOf } from '../lib/failure.ts';
+import { AckWindow } from './ack-window.ts';
+import type { ConsumeOptions, Consumer, Delivery, Verdict } from './bus.ts';
+import { declare, openChannel, queueOptions, type Session } from './session.ts';
+import type { QueueSpec, Role } from './topology.ts';
+
+const reopenBounds = { firstMs: 50, maxMs: 2_000 };
+
+/**
+ * One subscription, across sessions. Each session gives it a channel of its own, so that an error in one consumer
+ * closes nobody else's; a channel that the broker closes, or a queue that goes, is opened again on the same session.
+ */
+export class BusConsumer implements Consumer {
+  readonly #queue: QueueSpec;
+  readonly #handler: (delivery: Delivery) => Verdict | Promise<Verdict>;
+  readonly #options: ConsumeOptions;
+  readonly #role: Role;
+  readonly #warn: (line: string) => void;
+  readonly #onClosed: (consumer: BusConsumer) => void;
+  #open: OpenConsumer | undefined;
+  #running = 0;
+  #idle: (() => void) | undefined;
+  #nextOffset: bigint | undefined;
+  #closing = false;
+
+  constructor(
+    queue: QueueSpec,
+    handler: (delivery: Delivery) => Verdict | Promise<Verdict>,
+    options: ConsumeOptions,
+    role: Role,
+    warn: (line: string) => void,
+    onClosed: (consumer: BusConsumer) => void,
+  ) {
+    this.#queue = queue;
+    this.#handler = handler;
+    this.#options = options;
+    this.#role = role;
+    this.#warn = warn;
+    this.#onClosed = onClosed;
+  }
+
+  /** Begins to consume on a new session. */
+  async attach(session: Session): Promise<void> {
+    if (this.#closing) return;
+    const channel = await openChannel(session.consuming);
+    const open: OpenConsumer = { channel, tag: '', acks: new AckWindow(), flushing: false };
+    let failed: unknown;
+    channel.on('error', error => {
+      failed = error;
+    });
+    channel.on('close', () => {
+      if (this.#open === open) this.#reattach(session, failed ?? 'channel closed');
+    });
+    if (this.#options.prefetch) await channel.prefetch(this.#options.prefetch);
+    const name = await this.#declare(channel);
+    this.#open = open;
+    const offset = this.#nextOffset ?? this.#options.offset;
+    const ok = await channel.consume(
+      name,
+      message => {
+        if (message) this.#deliver(open, message);
+        // The broker cancels when the queue goes away.
+        else if (this.#open === open) {
+          closeQuietly(channel);
+          this.#reattach(session, 'queue gone');
+        }
+      },
+      {
+        noAck: this.#options.noAck ?? false,
+        ...(offset === undefined
+          ? {}
+          : { arguments: { 'x-stream-offset': typeof offset === 'bigint' ? Number(offset) : offset } }),
+      },
+    );
+    open.tag = ok.consumerTag;
+    this.#options.onQueue?.(name);
+  }
+
+  async #declare(channel: Channel): Promise<string> {
+    if (this.#queue.name !== '') return this.#queue.name;
+    const { queue } = await channel.assertQueue('', queueOptions(this.#queue));
+    for (const { exchange, key } of this.#options.bindings?.(queue) ?? [])
+      await channel.bindQueue(queue, exchange, key);
+    return queue;
+  }
+
+  async #reattach(session: Session, reason: unknown): Promise<void> {
+    this.#open = undefined;
+    for (let attempt = 0; session.isOpen() && !this.#closing; attempt++) {
+      this.#warn(
+        `consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${messageOf(reason)}`,
+      );
+      const wait = backoffMs(attempt, reopenBounds, Math.random);
+      await new Promise(resolve => setTimeout(resolve, wait).unref());
+      if (!session.isOpen()) return;
+      try {
+        // The queue may have been deleted under us.
+        await declare(session.consuming, this.#role);
+        await this.attach(session);
+        return;
+      } catch (error) {
+        reason = error;
+      }
+    }
+  }
+
+  #deliver(open: OpenConsumer, message: ConsumeMessage): void {
+    const tag = message.fields.deliveryTag;
+    const delivery = asDelivery(message);
+    if (!this.#options.noAck) open.acks.delivered(tag);
+    this.#running++;
+    let verdict: Verdict | Promise<Verdict>;
+    try {
+      verdict = this.#handler(delivery);
+    } catch (error) {
+      verdict = this.#blame(error);
+    }
+    if (typeof verdict === 'string') this.#settle(open, tag, verdict, delivery.offset);
+    else {
+      verdict.then(
+        value => this.#settle(open, tag, value, delivery.offset),
+        error => this.#settle(open, tag, this.#blame(error), delivery.offset),
+      );
+    }
+  }
+
+  /** A handler must not throw; what makes it throw once would do so again, so the message is not requeued. */
+  #blame(error: unknown): Verdict {
+    this.#warn(`handler of ${this.#queue.name || 'own queue'} failed, message dropped: ${messageOf(error)}`);
+    return 'dead';
+  }
+
+  #settle(open: OpenConsumer, tag: number, verdict: Verdict, offset: bigint | undefined): void {
+    this.#running--;
+    if (offset !== undefined) this.#nextOffset = offset + 1n;
+    if (!this.#options.noAck && this.#open === open) {
+      if (verdict === 'ack') open.acks.acked(tag);
+      else {
+        open.acks.rejected(tag);
+        quietly(() => open.channel.reject(tagged(tag), verdict === 'requeue'));
+      }
+      if (!open.flushing) {
+        open.flushing = true;
+        setImmediate(() => this.#flush(open));
+      }
+    }
+    if (this.#running === 0) this.#idle?.();
+  }
+
+  #flush(open: OpenConsumer): void {
+    open.flushing = false;
+    if (this.#open !== open) return;
+    for (const { tag, multiple } of open.acks.take()) quietly(() => open.channel.ack(tagged(tag), multiple));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    const open = this.#open;
+    if (open) {
+      try {
+        await open.channel.cancel(open.tag);
+      } catch {
+        // The channel is gone, and with it the subscription.
+      }
+    }
+    if (this.#running > 0) {
+      await new Promise<void>(resolve => {
+        this.#idle = resolve;
+      });
+    }
+    if (open && this.#open === open) {
+      this.#flush(open);
+      this.#open = undefined;
+      await closeQuietly(open.channel);
+    }
+    this.#onClosed(this);
+  }
+}
+
+interface OpenConsumer {
+  readonly channel: Channel;
+  tag: string;
+  readonly acks: AckWindow;
+  flushing: boolean;
+}
+
+function asDelivery({ fields, properties, content }: ConsumeMessage): Delivery {
+  const headers = properties.headers ?? {};
+  const offset: unknown = headers['x-stream-offset'];
+  const traceparent: unknown = headers.traceparent;
+  return {
+    type: text(properties.type) ?? '',
+    key: fields.routingKey,
+    body: content,
+    messageId: text(properties.messageId) ?? '',
+    correlationId: text(properties.correlationId),
+    replyTo: text(properties.replyTo),
+    userId: text(properties.userId),
+    redelivered: fields.redelivered,
+    traceparent: text(traceparent),
+    offset: typeof offset === 'number' ? BigInt(offset) : undefined,
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** amqplib wants a message to ack, and reads only its tag. */
+function tagged(deliveryTag: number): ConsumeMessage {
+  return { fields: { deliveryTag } } as ConsumeMessage;
+}
+
+/** Acks on a channel that has just gone are void anyway: the broker delivers again. */
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch {}
+}
+
+async function closeQuietly(channel: Channel): Promise<void> {
+  try {
+    await channel.close();
+  } catch {}
+}
