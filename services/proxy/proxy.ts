@@ -1,0 +1,127 @@
+import { createServer, type Server } from 'node:http';
+import type { Bus } from '../bus/bus.ts';
+import type { Config } from '../config/config.ts';
+import { listen } from '../lib/listen.ts';
+import { createAdmin } from './admin.ts';
+import { CacheStore } from './cache-store.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { createEdge } from './edge.ts';
+import { JobTable } from './job-table.ts';
+import { ProxyMetrics } from './metrics.ts';
+import { BodyBudget } from './request-body.ts';
+import { formatConsole, formatJson, LineWriter } from './request-log.ts';
+import { RouteTable } from './routes.ts';
+import { createTrust } from './trust.ts';
+
+/** How long jobs wait for a broker that has just gone: a fail-over to another node takes less. */
+const brokerGraceMs = 1_000;
+/** All request bodies held at once. */
+const bodyBudgetBytes = 512 * 1024 * 1024;
+
+export interface Proxy {
+  readonly port: number;
+  readonly adminPort: number;
+  /** Jobs whose client still waits. */
+  pending(): number;
+  liveWorkers(service: string): number;
+  /** Takes no new connections, finishes what runs within `drainMs`, closes the rest. The bus is the caller's. */
+  close(drainMs: number): Promise<void>;
+}
+
+export interface ProxyCollaborators {
+  readonly bus: Bus;
+  /** Console text, whole lines. */
+  readonly write: (text: string) => void;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+}
+
+/** Starts the HTTP edge and the admin server. @throws Failure PORT_TAKEN, BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY */
+export async function startProxy({ bus, write, clock }: ProxyCollaborators, config: Config): Promise<Proxy> {
+  const { proxy: settings, routes, worker, log } = config;
+  const lines = new LineWriter(write);
+  const isConsole = log.format === 'console';
+  const say = (line: string): void => {
+    if (isConsole) lines.line(line);
+  };
+  const table = new JobTable({ queueTimeoutMs: settings.queueTimeoutMs, leaseMs: worker.leaseMs, brokerGraceMs });
+  const cache = new CacheStore(settings.cacheBytes);
+  const services = [...new Set(routes.map(route => route.service))];
+  const metrics = new ProxyMetrics({
+    cacheEntries: () => cache.entries,
+    cacheBytes: () => cache.bytes,
+    pendingJobs: () => dispatcher.pending,
+    isBrokerUp: () => bus.state === 'up',
+    liveWorkers: () => new Map(services.map(service => [service, table.liveWorkers(service)])),
+  });
+  const dispatcher = new Dispatcher(bus, table, clock, {
+    leaseMs: worker.leaseMs,
+    renewMs: worker.renewMs,
+    figures: () => ({
+      requests: BigInt(metrics.total),
+      hits: BigInt(metrics.hits),
+      errors: BigInt(metrics.errors),
+      inFlight: dispatcher.pending,
+      cacheEntries: cache.entries,
+      cacheBytes: BigInt(cache.bytes),
+    }),
+  });
+
+  say('[*] Init socket... Done.');
+  const edge = createEdge(
+    {
+      routes: new RouteTable(routes),
+      cache,
+      dispatcher,
+      budget: new BodyBudget(bodyBudgetBytes),
+      isTrusted: createTrust(settings.trusted),
+      clock,
+      onRequest: record => {
+        metrics.observe(record);
+        if (isConsole) lines.line(formatConsole(record));
+        else if (log.format === 'json') lines.line(formatJson(record, new Date().toISOString()));
+      },
+    },
+    settings,
+  );
+  let draining = false;
+  const admin = createServer(
+    createAdmin({ bus, routes, table, dispatcher, cache, metrics, isDraining: () => draining }),
+  );
+  const close = async (drainMs: number): Promise<void> => {
+    draining = true;
+    await Promise.all([closeServer(edge, drainMs), closeServer(admin, 0)]);
+    await dispatcher.close();
+    lines.flush();
+  };
+  try {
+    const port = await listen(edge, { host: settings.host, port: settings.port, backlog: settings.backlog });
+    say('[*] socket binded successfully...');
+    const adminPort = await listen(admin, { host: settings.adminHost, port: settings.adminPort });
+    await dispatcher.start();
+    say(`[*] Server started successfully [${port}]`);
+    lines.flush();
+    return {
+      port,
+      adminPort,
+      pending: () => dispatcher.pending,
+      liveWorkers: service => table.liveWorkers(service),
+      close,
+    };
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+}
+
+/** Idle connections close at once, busy ones after their response, what is left after `drainMs` by force. */
+async function closeServer(server: Server, drainMs: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>(resolve => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), 100);
+  const force = setTimeout(() => server.closeAllConnections(), drainMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(force);
+}

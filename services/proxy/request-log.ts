@@ -1,0 +1,60 @@
+/** What is told of one finished request. Bodies never are. */
+export interface RequestRecord {
+  readonly client: string;
+  readonly method: string;
+  readonly target: string;
+  readonly status: number;
+  readonly seconds: number;
+  readonly service: string;
+  /** Who answered: an upstream, the cache, or the proxy itself with a reason. */
+  readonly by: { readonly upstream: string } | 'cache' | { readonly reason: string };
+  readonly traceparent: string | undefined;
+}
+
+/** The origin's console line (ORIGINS.md, A); its form for failures is ours. */
+export function formatConsole({ client, seconds, status, by }: RequestRecord): string {
+  if (by === 'cache') return `[*] Request done. Cache response to => ${client}`;
+  if ('upstream' in by)
+    return `[*] Request done: ${client} => ${seconds.toFixed(3)}s <= ${withoutUsualPort(by.upstream)}`;
+  return `[*] Request failed: ${client} => ${seconds.toFixed(3)}s ${status} ${by.reason}`;
+}
+
+export function formatJson(record: RequestRecord, time: string): string {
+  const { by, seconds, traceparent, ...rest } = record;
+  return JSON.stringify({
+    time,
+    level: record.status >= 500 ? 'error' : 'info',
+    event: 'request',
+    ...rest,
+    seconds: Number(seconds.toFixed(6)),
+    ...(by === 'cache' ? { cache: 'hit' } : by),
+    ...(traceparent === undefined ? {} : { trace: traceparent.slice(3, 35) }),
+  });
+}
+
+/** The origin's backends all sit on 8080 and its console names them by address alone. */
+function withoutUsualPort(upstream: string): string {
+  return upstream.replace(/:(?:80|8080)$/, '');
+}
+
+/** Gathers lines and writes them once per turn: a write per request would cost more than the request. */
+export class LineWriter {
+  readonly #write: (text: string) => void;
+  #lines = '';
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  line(text: string): void {
+    if (this.#lines === '') setImmediate(() => this.flush());
+    this.#lines += `${text}\n`;
+  }
+
+  flush(): void {
+    if (this.#lines === '') return;
+    const lines = this.#lines;
+    this.#lines = '';
+    this.#write(lines);
+  }
+}

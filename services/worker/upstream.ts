@@ -1,0 +1,116 @@
+import { Pool } from 'undici';
+import { messageOf } from '../lib/failure.ts';
+
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly fields: string[];
+  readonly body: Uint8Array;
+}
+
+export interface UpstreamResponse {
+  readonly kind: 'response';
+  readonly status: number;
+  readonly fields: string[];
+  readonly body: Buffer;
+}
+
+/**
+ * Why there is no response. `unsent`: no byte of the request went out (no connection could be had), so any other upstream
+ * may be asked; `broken`: it may have been done; `aborted`: by us; `too-large`: more body than may travel.
+ */
+export interface UpstreamFailure {
+  readonly kind: 'unsent' | 'broken' | 'aborted' | 'too-large';
+  readonly reason: string;
+}
+
+export interface UpstreamOptions {
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
+  readonly responseLimit: number;
+}
+
+const fieldsLimit = 64 * 1024;
+
+/** Keep-alive connections to one upstream. */
+export class Upstream {
+  readonly url: string;
+  readonly #pool: Pool;
+  readonly #responseLimit: number;
+
+  constructor(url: string, { connections, connectTimeoutMs, responseLimit }: UpstreamOptions) {
+    this.url = url;
+    this.#responseLimit = responseLimit;
+    this.#pool = new Pool(url, {
+      connections,
+      pipelining: 1,
+      connect: { timeout: connectTimeoutMs },
+      // The job's deadline bounds both; these would only add a second clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: fieldsLimit,
+    });
+  }
+
+  /** Never rejects. Redirects are passed on, not followed. */
+  call(
+    { method, target, fields, body }: UpstreamRequest,
+    signal: AbortSignal,
+  ): Promise<UpstreamResponse | UpstreamFailure> {
+    return new Promise(resolve => {
+      let isSent = false;
+      let abort: ((reason: Error) => void) | undefined;
+      let status = 0;
+      let received: string[] = [];
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const finish = (outcome: UpstreamResponse | UpstreamFailure): void => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(outcome);
+      };
+      const onAbort = (): void => {
+        abort?.(new Error('aborted'));
+        finish({ kind: 'aborted', reason: 'aborted' });
+      };
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort);
+      this.#pool.dispatch(
+        { method, path: target, headers: fields, body: body.length > 0 ? body : null },
+        {
+          onRequestStart(controller) {
+            if (signal.aborted) return controller.abort(new Error('aborted'));
+            isSent = true;
+            abort = reason => controller.abort(reason);
+          },
+          onResponseStart: (controller, statusCode) => {
+            if (statusCode < 200) return;
+            status = statusCode;
+            received = latin1(controller.rawHeaders);
+          },
+          onResponseData: (controller, chunk) => {
+            length += chunk.length;
+            if (length > this.#responseLimit) {
+              controller.abort(new Error('too large'));
+              finish({ kind: 'too-large', reason: `the response is larger than ${this.#responseLimit} bytes` });
+            } else chunks.push(chunk);
+          },
+          onResponseEnd() {
+            const whole = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length);
+            finish({ kind: 'response', status, fields: received, body: whole });
+          },
+          onResponseError(_controller, error) {
+            finish({ kind: isSent ? 'broken' : 'unsent', reason: messageOf(error) });
+          },
+        },
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+function latin1(raw: unknown): string[] {
+  return Array.isArray(raw) ? raw.map(text => (Buffer.isBuffer(text) ? text.toString('latin1') : String(text))) : [];
+}

@@ -1,0 +1,16 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+/**
+ * Waits for a condition of another process that sends no event: asks it again and again. Fails after `withinMs` with what was
+ * last seen.
+ */
+export async function until<T>(look: () => T | Promise<T>, isMet: (seen: T) => boolean, withinMs = 15_000): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const seen = await look();
+    if (isMet(seen)) return seen;
+    if (performance.now() > deadline)
+      throw new Error(`not so within ${withinMs} ms; last seen: ${JSON.stringify(seen)}`);
+    await wait(20);
+  }
+}
