@@ -1,0 +1,20 @@
+import type { Run } from '../cli/io.ts';
+import { aborted } from '../lib/stop.ts';
+import { startReplicas } from './replicas.ts';
+
+/**
+ * `warren demo`: the sample form on each of `demo.ports`, loopback only, until `stop` aborts.
+ * @throws Failure PORT_TAKEN, PORT_REFUSED, or BUS_… when the broker refuses the replicas for good
+ */
+export const run: Run = async (config, stop, io) => {
+  const log = (line: string): void => io.err(`${line}\n`);
+  const started = await startReplicas({ brokerUrls: config.broker.url, ports: config.demo.ports }, log);
+  try {
+    for (const { name, url } of started.replicas) io.out(`${name} serves the form on ${url}\n`);
+    const stopped = aborted(stop);
+    // Connected or not, they serve; only a refusal ends them early.
+    await Promise.race([stopped, started.connected.then(() => stopped)]);
+  } finally {
+    await started.close();
+  }
+};
