@@ -1,0 +1,36 @@
+/**
+ * A RabbitMQ that this process started on this machine and ends with it. Bound to 127.0.0.1 only.
+ *
+ * Modes: *running* (from `startRabbitNode` / `startContainer`, or `start`) → *frozen* (`freeze`) → *running* (`thaw`);
+ * *running* or *frozen* → *stopped* (`stop`, `kill`, or by itself) → *running* (`start`, same port, same data);
+ * any → *closed* (`close`), for good. A call that does not fit the mode does nothing.
+ */
+export interface LocalBroker {
+  /** amqp://user:password@127.0.0.1:port, the same over all restarts. */
+  readonly url: string;
+  /** As the broker says it in its handshake, e.g. `3.10.8`. */
+  readonly version: string;
+  readonly kind: 'rabbitmq-node' | 'container';
+  /** One line for people, without the password: which broker, where, its data. */
+  readonly describe: string;
+  /** Of the Erlang VM, while it runs as our own process. */
+  readonly pid?: number;
+  /** Resolves when it answers a login again. Rejects with a Failure whose code begins with `BROKER_`. */
+  start(): Promise<void>;
+  /** Gracefully, killed after 3 s. Resolves when none of its processes is left. */
+  stop(): Promise<void>;
+  /** `kill -9`. Resolves when none of its processes is left. */
+  kill(): Promise<void>;
+  /** It keeps its sockets open and says nothing (SIGSTOP, or the same for a container). */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** Stops it and removes everything but the data that was to be kept. */
+  close(): Promise<void>;
+}
+
+/** What a password and a user name of ours may be made of: safe in a URL, a configuration file and a shell. */
+export const plainWord = /^[A-Za-z0-9_-]+$/;
+
+export function brokerUrlOf(account: { user: string; password: string }, port: number): string {
+  return `amqp://${account.user}:${account.password}@127.0.0.1:${port}`;
+}

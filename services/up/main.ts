@@ -1,0 +1,76 @@
+import { createBus } from '../bus/amqp-bus.ts';
+import type { Bus } from '../bus/bus.ts';
+import { roles } from '../bus/topology.ts';
+import type { Run } from '../cli/io.ts';
+import { startReplicas } from '../demo/replicas.ts';
+import { aborted } from '../lib/stop.ts';
+import { startProxy } from '../proxy/proxy.ts';
+import { startWorker } from '../worker/worker.ts';
+import { chooseBroker } from './choose-broker.ts';
+import { lockHome } from './lock.ts';
+import { dataDirOf } from './with-broker.ts';
+
+/** Ctrl-C must have ended everything, the broker included, within 5 s. */
+const drainMs = 1_000;
+
+/** `warren up`: broker, proxy, sample backends and their workers, all in this process but for the broker. */
+export const run: Run = async (config, stop, io) => {
+  const ends: (() => Promise<void>)[] = [];
+  const dataDir = dataDirOf(config, io);
+  const lock = await lockHome(dataDir);
+  ends.push(() => lock.release());
+  const clock = (): number => performance.now();
+  const log = (line: string): void => io.err(`${line}\n`);
+  const bus = async (name: string, role: Parameters<typeof createBus>[0]['role']): Promise<Bus> => {
+    const made = createBus({ urls: broker.urls, name: `warren ${name}`, role }, line => log(`${name}: ${line}`));
+    ends.push(() => made.close(drainMs));
+    await made.ready(stop);
+    return made;
+  };
+  let broker: Awaited<ReturnType<typeof chooseBroker>>;
+
+  try {
+    broker = await chooseBroker({ urls: config.broker.url, dataDir, say: log, signal: stop });
+    ends.push(() => broker.close());
+    const { queueType } = config.broker;
+
+    const demo = await startReplicas({ brokerUrls: broker.urls, ports: config.demo.ports }, log);
+    ends.push(() => demo.close());
+    await demo.connected;
+
+    const services = [...new Set(config.routes.map(route => route.service))];
+    const proxyBus = await bus('proxy', roles.proxy(services, queueType));
+    const host = config.proxy.host === '' ? '127.0.0.1' : config.proxy.host;
+    const proxy = await startProxy(
+      { bus: proxyBus, write: io.out, clock },
+      { ...config, proxy: { ...config.proxy, host } },
+    );
+    ends.push(() => proxy.close(drainMs));
+
+    const service = 'web';
+    for (const { name, url } of demo.replicas) {
+      const workerBus = await bus(`worker of ${name}`, roles.worker(service, queueType));
+      const worker = await startWorker(
+        { bus: workerBus, clock, log },
+        { ...config.worker, service, upstream: [url], queueType },
+      );
+      ends.push(() => worker.close(drainMs));
+    }
+
+    const rows = [
+      ['broker', broker.describe],
+      ['proxy', `http://localhost:${proxy.port}`],
+      ['admin', `http://localhost:${proxy.adminPort}/api/status (also /livez /readyz /metrics)`],
+      ...demo.replicas.map(({ name, url }) => [name, `${url}, with a worker for service ${service}`]),
+    ];
+    for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
+    io.out('warren is up\n');
+    await aborted(stop);
+    io.err('stopping\n');
+  } catch (error) {
+    // Stopped while starting: what failed, failed because of that.
+    if (!stop.aborted) throw error;
+  } finally {
+    for (const end of ends.reverse()) await end();
+  }
+};
