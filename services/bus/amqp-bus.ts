@@ -1,4 +1,4 @@
-import type { Message, Options } from 'amqplib';
+import { IllegalOperationError, type Message, type Options } from 'amqplib';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { randomHex, randomId } from '../lib/random.ts';
@@ -198,9 +198,10 @@ class AmqpBus implements Bus {
       );
       if (!taken) this.#backlog = (this.#backlog ?? 0) + content.length;
       return true;
-    } catch {
+    } catch (error) {
       // The channel has just gone; the session's end is on its way to us.
-      return false;
+      if (error instanceof IllegalOperationError) return false;
+      throw new Failure('BUS_MESSAGE', `cannot encode a ${message.type}: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -263,8 +264,10 @@ class AmqpBus implements Bus {
         this.#properties(message, message.messageId, false),
         onConfirm,
       );
-    } catch {
-      // As above: stays in the outbox for the next session.
+    } catch (error) {
+      // Gone: it stays in the outbox for the next session.
+      if (error instanceof IllegalOperationError) return;
+      this.#fail(pending, new Failure('BUS_MESSAGE', messageOf(error), { cause: error }));
     }
   }
 

@@ -14,7 +14,7 @@ export interface LocalBroker {
   /** One line for people, without the password: which broker, where, its data. */
   readonly describe: string;
   /** Of the Erlang VM, while it runs as our own process. */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
   /** Resolves when it answers a login again. Rejects with a Failure whose code begins with `BROKER_`. */
   start(): Promise<void>;
   /** Gracefully, killed after 3 s. Resolves when none of its processes is left. */

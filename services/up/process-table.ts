@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Failure } from '../lib/failure.ts';
 
 /** The command line of a living process, arguments separated by blanks; undefined when there is no such process. */
 export function commandLine(pid: number): string | undefined {
@@ -24,6 +25,7 @@ export function commandLine(pid: number): string | undefined {
 /**
  * Ends a process that is not our child, if its command line contains `mark` (its id may be another's by now): SIGTERM,
  * and SIGKILL after `graceMs`. Resolves when it is gone.
+ * @throws Failure STALE_PROCESS when it will not go (another user's)
  */
 export async function endProcess(pid: number, mark: string, graceMs: number): Promise<void> {
   const isThere = (): boolean => commandLine(pid)?.includes(mark) ?? false;
@@ -39,5 +41,7 @@ export async function endProcess(pid: number, mark: string, graceMs: number): Pr
   signal('SIGCONT');
   for (const killAt = performance.now() + graceMs; isThere(); await wait(20)) {
     if (performance.now() > killAt) signal('SIGKILL');
+    if (performance.now() > killAt + 5_000)
+      throw new Failure('STALE_PROCESS', `process ${pid}, left by an earlier run, cannot be ended: end it by hand`);
   }
 }

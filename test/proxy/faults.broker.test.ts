@@ -324,14 +324,13 @@ test('a proxy killed with jobs on the queue: no worker does them', async () => {
   );
   edge.kill('SIGKILL');
   expect(await Promise.all(lost)).toEqual(['lost', 'lost']);
-  await using _worker = await workerUnderTest(brokerUrl(), service, [backend.url]);
+  await using worker = await workerUnderTest(brokerUrl(), service, [backend.url]);
   await second.workers(1);
   await fetch(`${second.url}/?id=GET-alive`);
-  await until(
-    () => second.bus.depth(`proxy.jobs.${service}`),
-    ({ messages }) => messages === 0,
-  );
   // Claims to a proxy that is no more run out after two leases.
-  await wait(0);
+  await until(
+    () => worker.worker.inFlight(),
+    count => count === 0,
+  );
   expect([...executions(backend.seen).keys()]).toEqual(['GET-alive']);
 }, 60_000);

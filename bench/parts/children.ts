@@ -1,0 +1,58 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+
+/** A service of the benchmark, in a process of its own. */
+export interface Child {
+  readonly name: string;
+  readonly pid: number;
+  readonly process: ChildProcess;
+}
+
+/** Every process that this run started. Whatever happens, none is left behind: they are ended by their ids. */
+export class Children {
+  readonly #children = new Set<Child>();
+  #ending = false;
+
+  constructor() {
+    // The last resort, when an error or a signal got past us.
+    process.on('exit', () => {
+      for (const child of this.#children) child.process.kill('SIGKILL');
+    });
+  }
+
+  /** With an IPC channel when `stdio` has one. What it says on standard error is passed on. */
+  start(name: string, command: string, args: readonly string[], options: SpawnOptions = {}): Child {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
+    child.on('error', error => process.stderr.write(`bench: ${name}: ${error.message}\n`));
+    const started: Child = { name, pid: child.pid ?? 0, process: child };
+    if (child.pid === undefined) throw new Error(`${name} cannot be started: ${command}`);
+    this.#children.add(started);
+    child.on('exit', (code, signal) => {
+      this.#children.delete(started);
+      if (!this.#ending) process.stderr.write(`bench: ${name} ended by itself (${signal ?? code})\n`);
+    });
+    return started;
+  }
+
+  /** A script of this folder, run by this Node. */
+  startScript(name: string, file: string, args: readonly string[], options: SpawnOptions = {}): Child {
+    return this.start(name, process.execPath, [`${import.meta.dirname}/${file}`, ...args], options);
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true;
+    await Promise.all([...this.#children].map(endOne));
+  }
+}
+
+/** SIGTERM, so that profiles are written; SIGKILL for who does not listen. */
+function endOne({ process: child }: Child): Promise<void> {
+  return new Promise(resolve => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    const force = setTimeout(() => child.kill('SIGKILL'), 8_000);
+    child.once('exit', () => {
+      clearTimeout(force);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}
