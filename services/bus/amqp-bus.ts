@@ -186,7 +186,8 @@ class AmqpBus implements Bus {
 
   send(message: Outgoing, mandatory = false): boolean {
     const session = this.#session;
-    if (this.#state !== 'up' || !session) return false;
+    // Already while consumers are being attached: their handlers answer what has come.
+    if (!session?.isOpen() || this.#state === 'blocked') return false;
     if (this.#backlog !== undefined && this.#backlog > backlogLimit) return false;
     const content = asBuffer(message.body);
     try {

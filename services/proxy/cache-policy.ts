@@ -1,4 +1,4 @@
-import { type Fields, firstOf, listOf } from './fields.ts';
+import { type Fields, firstOf, isRewritten, listOf } from './fields.ts';
 
 /** Directives of Cache-Control, names in lower case, values without quotes; undefined for those without a value. */
 export type Directives = ReadonlyMap<string, string | undefined>;
@@ -107,10 +107,12 @@ export function storageOf(exchange: Exchange, routeTtlSeconds: number | undefine
     .split(',')
     .map(name => name.trim().toLowerCase())
     .filter(name => name !== '');
-  if (vary.includes('*')) return undefined;
+  // A field that the upstream saw otherwise than the client sent it selects nothing (§4.1).
+  if (vary.some(name => name === '*' || isRewritten(requestFields, name))) return undefined;
   if (cacheControl === undefined && /\bno-cache\b/i.test(firstOf(responseFields, 'pragma') ?? '')) return undefined;
   const lifetime = explicitLifetime(directives, responseFields, now) ?? routeTtlSeconds;
-  const age = seconds(firstOf(responseFields, 'age')) ?? 0;
+  // A list of ages: the first counts (§5.1).
+  const age = seconds(firstOf(responseFields, 'age')?.split(',')[0]?.trim()) ?? 0;
   if (lifetime === undefined || lifetime <= age) return undefined;
   return { lifetimeMs: lifetime * 1000, ageMs: age * 1000, vary, isPublic };
 }
@@ -120,12 +122,21 @@ function explicitLifetime(directives: Directives, fields: Fields, now: number): 
   for (const name of ['s-maxage', 'max-age']) if (directives.has(name)) return seconds(directives.get(name)) ?? 0;
   const expires = firstOf(fields, 'expires');
   if (expires === undefined) return undefined;
-  const at = Date.parse(expires);
-  const date = Date.parse(firstOf(fields, 'date') ?? '');
+  const at = parseHttpDate(expires);
+  const date = parseHttpDate(firstOf(fields, 'date') ?? '');
   return Number.isNaN(at) ? 0 : Math.max(0, (at - (Number.isNaN(date) ? now : date)) / 1000);
 }
 
 /** RFC 9111 §1.2.2: a whole number; what is too large counts as 2^31. */
 function seconds(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Math.min(Number(text), 2 ** 31) : undefined;
+}
+
+/** The three forms that a recipient accepts: IMF-fixdate, RFC 850, asctime (RFC 9110 §5.6.7). */
+const httpDate =
+  /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/** Milliseconds since 1970; NaN for what is no HTTP-date, which `Date.parse` alone would take in many forms. */
+function parseHttpDate(text: string): number {
+  return httpDate.test(text) ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) : Number.NaN;
 }

@@ -69,7 +69,8 @@ export class CacheStore {
 
   /** Puts it in place of the variant that the same request would have selected. */
   put(key: string, requestFields: Fields, storage: Storage, response: StoredResponse, now: number): void {
-    const bytes = sizeOf(key, response);
+    const vary = storage.vary.map(name => [name, listOf(requestFields, name)] as const);
+    const bytes = sizeOf(key, response, vary);
     const bornAt = now - storage.ageMs;
     const variant: Variant = {
       key,
@@ -78,7 +79,7 @@ export class CacheStore {
       bornAt,
       freshUntil: bornAt + storage.lifetimeMs,
       isPublic: storage.isPublic,
-      vary: storage.vary.map(name => [name, listOf(requestFields, name)] as const),
+      vary,
     };
     const others = this.#variants.get(key) ?? [];
     for (const other of [...others]) if (matches(other, requestFields)) this.#drop(other);
@@ -116,8 +117,14 @@ export function etagMatches(ifNoneMatch: string, etag: string | undefined): bool
   return (ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []).some(tag => tag.replace(/^W\//, '') === opaque);
 }
 
+/** What a response that came is stored as. Its `Age` is left out: each hit makes its own (RFC 9111 §4). */
 export function storedResponse(status: number, fields: Fields, body: Buffer): StoredResponse {
-  return { status, fields: [...fields, 'Content-Length', String(body.length)], body, etag: firstOf(fields, 'etag') };
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]?.toLowerCase() !== 'age') kept.push(fields[i] ?? '', fields[i + 1] ?? '');
+  }
+  kept.push('Content-Length', String(body.length));
+  return { status, fields: kept, body, etag: firstOf(fields, 'etag') };
 }
 
 interface Variant {
@@ -127,8 +134,11 @@ interface Variant {
   readonly bornAt: number;
   readonly freshUntil: number;
   readonly isPublic: boolean;
-  readonly vary: readonly (readonly [name: string, value: string | undefined])[];
+  readonly vary: Selection;
 }
+
+/** The request fields that select a variant, with the values that its own request had. */
+type Selection = readonly (readonly [name: string, value: string | undefined])[];
 
 /** Many variants of one target are somebody's random header; the newest few serve. */
 const variantLimit = 32;
@@ -139,8 +149,9 @@ function matches({ vary }: Variant, requestFields: Fields): boolean {
 }
 
 /** Strings take one byte a character here (latin-1); the constant stands for objects and map entries. */
-function sizeOf(key: string, { fields, body }: StoredResponse): number {
+function sizeOf(key: string, { fields, body }: StoredResponse, vary: Selection): number {
   let bytes = 600 + key.length + body.length;
   for (const text of fields) bytes += text.length + 24;
+  for (const [name, value] of vary) bytes += name.length + (value?.length ?? 0) + 48;
   return bytes;
 }

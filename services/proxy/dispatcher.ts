@@ -123,6 +123,8 @@ export class Dispatcher {
   }
 
   #publish(id: string, request: JobRequest, expirationMs: number): void {
+    // Until then the replies would have nowhere to go; `#resume` sends it.
+    if (this.#bus.state === 'connecting') return;
     const number = ++this.#number;
     const { method, target, fields, body, claim, deadlineMs } = request;
     // Unsent because there is no broker: it stays in the table, and goes out when there is one, or ends there.

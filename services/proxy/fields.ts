@@ -6,6 +6,8 @@ const hopByHop = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authentication-info',
   'proxy-authorization',
   'te',
   'trailer',
@@ -16,7 +18,10 @@ const hopByHop = new Set([
   'http2-settings',
 ]);
 
-/** Fields that a `Connection` option cannot take away: without them the message means something else. */
+/**
+ * Fields that a `Connection` option cannot take away (RFC 9110 §7.6.1): without them the message means something else, is stored
+ * when it must not be, or is done twice.
+ */
 const endToEnd = new Set([
   'host',
   'date',
@@ -27,6 +32,20 @@ const endToEnd = new Set([
   'authorization',
   'cookie',
   'via',
+  'cache-control',
+  'pragma',
+  'expires',
+  'age',
+  'vary',
+  'etag',
+  'last-modified',
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'idempotency-key',
 ]);
 
 /** What is said of the client to the upstream; a client's own word counts only from trusted addresses. */
@@ -80,7 +99,8 @@ export function requestFields(received: Fields, httpVersion: string, peer: Peer)
     if (lower === 'host') host = value;
     fields.push(name, value);
   }
-  const address = peer.address.startsWith('::ffff:') ? peer.address.slice(7) : peer.address;
+  // Without an address: the socket has gone meanwhile (RFC 7239 §6.2).
+  const address = (peer.address.startsWith('::ffff:') ? peer.address.slice(7) : peer.address) || 'unknown';
   const node = address.includes(':') ? `"[${address}]"` : address;
   const said = `for=${node};host=${quoted(host)};proto=${peer.scheme}`;
   fields.push(
@@ -114,6 +134,11 @@ export function responseFields(received: Fields, keepLength: boolean): string[] 
   }
   fields.push('Via', '1.1 warren');
   return fields;
+}
+
+/** Whether the upstream sees another value of this field than the client sent. @param name lower case */
+export function isRewritten(received: Fields, name: string): boolean {
+  return forwarding.has(name) || name === 'via' || (connectionOptions(received)?.has(name) ?? false);
 }
 
 function connectionOptions(fields: Fields): Set<string> | undefined {

@@ -70,7 +70,8 @@ export class JobTable {
 
   /** A worker said that it lives, or, `leaving`, that it takes nothing more. @returns whether it was not known before */
   workerSeen({ worker, service, leaving, leaseMs }: WorkerTerms, now: number): boolean {
-    const isNew = this.#workers.renew(worker, leaseMs, now);
+    // A claim may have come before its first word, so its lease alone does not tell.
+    const isNew = this.#workers.renew(worker, leaseMs, now) || !this.#serviceOf.has(worker);
     this.#serviceOf.set(worker, service);
     const entry = this.#service(service);
     if (leaving) {

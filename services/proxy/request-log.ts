@@ -15,8 +15,8 @@ export interface RequestRecord {
 export function formatConsole({ client, seconds, status, by }: RequestRecord): string {
   if (by === 'cache') return `[*] Request done. Cache response to => ${client}`;
   if ('upstream' in by)
-    return `[*] Request done: ${client} => ${seconds.toFixed(3)}s <= ${withoutUsualPort(by.upstream)}`;
-  return `[*] Request failed: ${client} => ${seconds.toFixed(3)}s ${status} ${by.reason}`;
+    return `[*] Request done: ${client} => ${seconds.toFixed(3)}s <= ${printable(withoutUsualPort(by.upstream))}`;
+  return `[*] Request failed: ${client} => ${seconds.toFixed(3)}s ${status} ${printable(by.reason)}`;
 }
 
 export function formatJson(record: RequestRecord, time: string): string {
@@ -30,6 +30,11 @@ export function formatJson(record: RequestRecord, time: string): string {
     ...(by === 'cache' ? { cache: 'hit' } : by),
     ...(traceparent === undefined ? {} : { trace: traceparent.slice(3, 35) }),
   });
+}
+
+/** What a worker says may hold anything; here it stays on its line and leaves the terminal alone. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, ' ');
 }
 
 /** The origin's backends all sit on 8080 and its console names them by address alone. */

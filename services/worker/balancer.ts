@@ -1,7 +1,7 @@
 /**
  * Chooses the upstream: round robin over the healthy ones. One that refuses connections is *ejected* for a while that doubles
- * with each refusal, then tried again with live requests; one success makes it whole. When all are ejected the one that
- * comes back soonest is tried, since refusing without a try helps nobody. Pure; times in milliseconds.
+ * with each refusal after it, then tried again with live requests; one success makes it whole. When all are ejected the one
+ * that comes back soonest is tried, since refusing without a try helps nobody. Pure; times in milliseconds.
  */
 export class Balancer {
   readonly #upstreams: Entry[];
@@ -42,7 +42,8 @@ export class Balancer {
       entry.refusals = 0;
       entry.ejectedUntil = 0;
     } else entry.failures++;
-    if (outcome === 'refused') {
+    // One outage refuses all that were on their way to it: together they count once.
+    if (outcome === 'refused' && now >= entry.ejectedUntil) {
       entry.ejectedUntil = now + Math.min(firstEjectionMs * 2 ** entry.refusals, longestEjectionMs);
       entry.refusals++;
     }

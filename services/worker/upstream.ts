@@ -20,7 +20,7 @@ export interface UpstreamResponse {
  * may be asked; `broken`: it may have been done; `aborted`: by us; `too-large`: more body than may travel.
  */
 export interface UpstreamFailure {
-  readonly kind: 'unsent' | 'broken' | 'aborted' | 'too-large';
+  readonly kind: 'unsent' | 'invalid' | 'broken' | 'aborted' | 'too-large';
   readonly reason: string;
 }
 
@@ -68,11 +68,14 @@ export class Upstream {
         signal.removeEventListener('abort', onAbort);
         resolve(outcome);
       };
+      // First our word, then the abort: undici reports that as an error at once.
       const onAbort = (): void => {
-        abort?.(new Error('aborted'));
         finish({ kind: 'aborted', reason: 'aborted' });
+        abort?.(new Error('aborted'));
       };
       if (signal.aborted) return onAbort();
+      const problem = problemOf(target, fields);
+      if (problem !== undefined) return finish({ kind: 'invalid', reason: problem });
       signal.addEventListener('abort', onAbort);
       this.#pool.dispatch(
         { method, path: target, headers: fields, body: body.length > 0 ? body : null },
@@ -90,8 +93,8 @@ export class Upstream {
           onResponseData: (controller, chunk) => {
             length += chunk.length;
             if (length > this.#responseLimit) {
-              controller.abort(new Error('too large'));
               finish({ kind: 'too-large', reason: `the response is larger than ${this.#responseLimit} bytes` });
+              controller.abort(new Error('too large'));
             } else chunks.push(chunk);
           },
           onResponseEnd() {
@@ -109,6 +112,27 @@ export class Upstream {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+/** Fields that undici makes itself, and refuses to be given. */
+const own = /^(?:connection|keep-alive|transfer-encoding|upgrade|expect|content-length)$/i;
+
+/**
+ * What would make undici refuse the request, and with it, its pool. The proxy sends nothing of the kind; whoever stands in for one might.
+ */
+function problemOf(target: string, fields: readonly string[]): string | undefined {
+  if (!/^\/[!-\u00ff]*$/.test(target)) return 'the target is not a path';
+  if (fields.length % 2 !== 0) return 'a field without a value';
+  let hosts = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) || own.test(name))
+      return `a field may not be named ${JSON.stringify(name)}`;
+    if (!/^[\t -~\u0080-\u00ff]*$/.test(fields[i + 1] ?? ''))
+      return `the value of ${name} has characters that no field may have`;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1 ? 'more than one Host' : undefined;
 }
 
 function latin1(raw: unknown): string[] {

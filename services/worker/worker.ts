@@ -166,7 +166,8 @@ class JobWorker implements Worker {
   async #claim(id: string, session: string, job: Job): Promise<Verdict> {
     const until = this.#clock() + job.deadlineMs;
     let unanswered = 0;
-    while (this.#bus.state === 'up' && this.#clock() < until) {
+    while (this.#clock() < until) {
+      if (this.#bus.state === 'connecting') await this.#reconnected();
       const attempt = randomId();
       const askedAt = this.#clock();
       const grant = await this.#ask(id, session, attempt);
@@ -193,8 +194,18 @@ class JobWorker implements Worker {
       const timer = setTimeout(answer, this.#options.leaseMs, undefined);
       this.#claims.set(attempt, answer);
       const body = Claim.encode({ attempt, worker: this.id }).finish();
-      if (!this.#bus.send({ type: 'warren.proxy.v1.Claim', key: session, correlationId: id, body })) answer(undefined);
+      // Unsent or unanswered is the same: the timer tells.
+      this.#bus.send({ type: 'warren.proxy.v1.Claim', key: session, correlationId: id, body });
     });
+  }
+
+  /** Resolves when the bus is up again, and after a lease in any case. */
+  async #reconnected(): Promise<void> {
+    try {
+      await this.#bus.ready(AbortSignal.timeout(this.#options.leaseMs));
+    } catch {
+      // The caller looks for itself.
+    }
   }
 
   #begin(id: string, session: string, attempt: string, job: Job, leftMs: number): Promise<Verdict> {
@@ -226,7 +237,7 @@ class JobWorker implements Worker {
             ...common,
             head: undefined,
             body: Buffer.alloc(0),
-            failure: { status: 502, reason: outcome.reason, upstream },
+            failure: { status: outcome.kind === 'invalid' ? 400 : 502, reason: outcome.reason, upstream },
           };
     // The ack waits for the confirm: were it to overtake a reply that is then lost, nobody would answer.
     await this.#replies.add(session, part);
@@ -252,7 +263,7 @@ class JobWorker implements Worker {
       this.#balancer.began(upstream.url);
       const outcome = await upstream.call(job, signal);
       const refused = outcome.kind === 'unsent';
-      const isOk = outcome.kind === 'response' || outcome.kind === 'aborted';
+      const isOk = outcome.kind !== 'unsent' && outcome.kind !== 'broken' && outcome.kind !== 'too-large';
       this.#balancer.ended(upstream.url, refused ? 'refused' : isOk ? 'ok' : 'failed', this.#clock());
       const place = new URL(upstream.url).host;
       if (refused) {

@@ -222,7 +222,7 @@ test('over a restart nothing that was confirmed is lost, and what was not is sen
   await careless.close();
 
   const queue = await durableQueue(broker.url);
-  const client = bus(broker.url, roles.demo());
+  const client = bus(broker.url);
   await client.ready();
   let count = 0;
   let stopped = false;

@@ -211,8 +211,8 @@ test('the broker restarted under load: 503 meanwhile, back within 5 s, nothing l
     );
     await broker[how]();
     await until(
-      () => load.outcomes.at(-1)?.status,
-      status => status === 503,
+      () => load.outcomes.at(-1),
+      last => last?.status === 503,
     );
     expect((await fetch(`${edge.admin}/readyz`)).status).toBe(503);
     const during = load.outcomes.length;
@@ -224,8 +224,8 @@ test('the broker restarted under load: 503 meanwhile, back within 5 s, nothing l
     await broker.start();
     const backAt = performance.now();
     await until(
-      () => load.outcomes.at(-1)?.status,
-      status => status === 200,
+      () => load.outcomes.at(-1),
+      last => last?.status === 200,
     );
     expect(performance.now() - backAt).toBeLessThan(5_000);
     await until(

@@ -394,7 +394,9 @@ export function simulate(
           );
         reply();
       };
-      time.after(between(1, chance(0.05) ? 8_000 : 200), () => {
+      // Now and then an upstream hangs past every deadline.
+      const hangs = !isCalm && chance(0.02);
+      time.after(hangs ? 2 * deadlineMs : between(1, chance(0.05) ? 8_000 : 200), () => {
         if (this.#generation === generation) this.#act(finish);
       });
     }

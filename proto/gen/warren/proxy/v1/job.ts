@@ -80,7 +80,7 @@ export interface Head {
 }
 
 export interface Failure {
-  /** The HTTP status for the client: 502 or 504. */
+  /** The HTTP status for the client: 400, 502 or 504. */
   status: number;
   /** One line for the client and the log. */
   reason: string;

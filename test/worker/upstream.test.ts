@@ -1,0 +1,295 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import {
+  Upstream,
+  type UpstreamFailure,
+  type UpstreamOptions,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from '../../services/worker/upstream.ts';
+import { startBackend } from '../support/backend.ts';
+
+const responseLimit = 100_000;
+const empty = Buffer.alloc(0);
+const good: UpstreamRequest = { method: 'GET', target: '/', fields: ['Host', 'shop.example'], body: empty };
+const never = new AbortController().signal;
+
+const cleanup: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of cleanup.splice(0).reverse()) await end();
+});
+
+function upstreamAt(url: string, options: Partial<UpstreamOptions> = {}): Upstream {
+  const upstream = new Upstream(url, { connections: 4, connectTimeoutMs: 2_000, responseLimit, ...options });
+  cleanup.push(() => upstream.close());
+  return upstream;
+}
+
+async function backend(handle?: Parameters<typeof startBackend>[1]) {
+  const server = await startBackend('backend', handle);
+  cleanup.push(() => server.close());
+  return server;
+}
+
+/** A server that speaks bytes: calls back with the socket once a request's head has come. @returns its URL */
+async function rawServer(answer: (socket: Socket, head: string) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer(socket => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    let head = '';
+    socket.setEncoding('latin1').on('data', text => {
+      head += text;
+      for (let end = head.indexOf('\r\n\r\n'); end >= 0; end = head.indexOf('\r\n\r\n')) {
+        const whole = head.slice(0, end + 4);
+        head = head.slice(end + 4);
+        answer(socket, whole);
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanup.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise(resolve => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function call(upstream: Upstream, request: Partial<UpstreamRequest> = {}, signal = never) {
+  return upstream.call({ ...good, ...request }, signal);
+}
+
+function responseOf(outcome: UpstreamResponse | UpstreamFailure): UpstreamResponse {
+  if (outcome.kind !== 'response') throw new Error(`no response, but ${outcome.kind}: ${outcome.reason}`);
+  return outcome;
+}
+
+describe('the request', () => {
+  test('arrives with its method, target, fields and bytes as they are', async () => {
+    const server = await backend();
+    const body = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const fields = ['Host', 'shop.example', 'x-B', '2', 'X-a', '1', 'X-b', 'café', 'x-B', '2', 'X-Empty', ''];
+    await call(upstreamAt(server.url), {
+      method: 'PUT',
+      target: '/a%20b//../c?d=é&e'.replace('é', '%C3%A9'),
+      fields,
+      body,
+    });
+    expect(server.seen).toMatchObject([{ method: 'PUT', url: '/a%20b//../c?d=%C3%A9&e', body }]);
+    const arrived = server.seen[0]?.rawHeaders.join('\n') ?? '';
+    expect(arrived).toContain(fields.slice(2).join('\n'));
+    expect(arrived.toLowerCase()).toContain('host\nshop.example');
+  });
+
+  test.each(['POST', 'PUT', 'PATCH'])(
+    'by %s without a body says that its length is 0 (RFC 9110 §8.6)',
+    async method => {
+      const server = await backend();
+      await call(upstreamAt(server.url), { method });
+      const raw = server.seen[0]?.rawHeaders ?? [];
+      expect(raw[raw.findIndex(name => name.toLowerCase() === 'content-length') + 1]).toBe('0');
+    },
+  );
+
+  test('goes over a connection that was kept (RFC 9112 §9.3)', async () => {
+    const ports = new Set<number | undefined>();
+    const server = await backend((request, response) => {
+      ports.add(request.socket.remotePort);
+      response.end();
+    });
+    const upstream = upstreamAt(server.url, { connections: 1 });
+    for (const method of ['GET', 'POST', 'DELETE', 'GET']) responseOf(await call(upstream, { method }));
+    expect(ports.size).toBe(1);
+  });
+
+  test('waits its turn when all connections are busy, and is given up on without reaching the upstream', async () => {
+    const started = Promise.withResolvers<() => void>();
+    const server = await backend((_request, response) => started.resolve(() => response.end('first')));
+    const upstream = upstreamAt(server.url, { connections: 1 });
+    const first = call(upstream);
+    const finish = await started.promise;
+    const abort = new AbortController();
+    const second = call(upstream, { target: '/second' }, abort.signal);
+    abort.abort();
+    expect((await second).kind).toBe('aborted');
+    finish();
+    expect(responseOf(await first).body.toString()).toBe('first');
+    expect(server.seen.map(({ url }) => url)).toEqual(['/']);
+  });
+});
+
+describe('the response', () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i));
+
+  test('comes with its status, fields in order with case and duplicates, and bytes as they are', async () => {
+    const url = await rawServer(socket => {
+      socket.write(
+        'HTTP/1.1 299 Odd\r\nX-b: 2\r\nSet-Cookie: a=1\r\nx-A: caf\xe9\r\nset-cookie: a=1\r\nX-Empty:\r\nContent-Length: 256\r\n\r\n',
+        'latin1',
+      );
+      socket.write(bytes);
+    });
+    const { status, fields, body } = responseOf(await call(upstreamAt(url)));
+    expect(status).toBe(299);
+    expect(fields).toEqual([
+      ...['X-b', '2', 'Set-Cookie', 'a=1', 'x-A', 'café', 'set-cookie', 'a=1', 'X-Empty', '', 'Content-Length', '256'],
+    ]);
+    expect(body).toEqual(bytes);
+  });
+
+  test('in chunks comes as one body (RFC 9112 §7.1)', async () => {
+    const url = await rawServer(socket => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=1\r\n world\r\n0\r\n\r\n');
+    });
+    expect(responseOf(await call(upstreamAt(url))).body.toString()).toBe('hello world');
+  });
+
+  test('that ends with its connection is whole (RFC 9112 §6.3)', async () => {
+    const url = await rawServer(socket => socket.end('HTTP/1.0 200 OK\r\n\r\nhello'));
+    expect(responseOf(await call(upstreamAt(url))).body.toString()).toBe('hello');
+  });
+
+  test('to HEAD has no body, and the length of the one that GET would have (RFC 9110 §9.3.2)', async () => {
+    const server = await backend((_request, response) =>
+      response.writeHead(200, { 'Content-Length': 1_000_000 }).end(),
+    );
+    const { fields, body } = responseOf(await call(upstreamAt(server.url), { method: 'HEAD' }));
+    expect(body).toHaveLength(0);
+    expect(fields).toContain('1000000');
+  });
+
+  test.each([204, 304])('%i has no body (RFC 9112 §6.3)', async status => {
+    const url = await rawServer(socket =>
+      socket.write(`HTTP/1.1 ${status} X\r\nETag: "v1"\r\nContent-Length: 7\r\n\r\n`),
+    );
+    const upstream = upstreamAt(url);
+    for (let i = 0; i < 2; i++) {
+      const response = responseOf(await call(upstream));
+      expect(response).toMatchObject({ status, body: empty });
+      expect(response.fields).toContain('"v1"');
+    }
+  });
+
+  test('is the final one: 1xx before it are not passed on (RFC 9110 §15.2)', async () => {
+    const url = await rawServer(socket => {
+      socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n');
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+    const { status, fields, body } = responseOf(await call(upstreamAt(url)));
+    expect(status).toBe(200);
+    expect(fields).toEqual(['Content-Length', '2']);
+    expect(body.toString()).toBe('ok');
+  });
+
+  test('that redirects is passed on, not followed', async () => {
+    const server = await backend((_request, response) => response.writeHead(302, { Location: '/there' }).end());
+    expect(responseOf(await call(upstreamAt(server.url))).status).toBe(302);
+    expect(server.seen).toHaveLength(1);
+  });
+
+  test('of exactly the limit passes', async () => {
+    const server = await backend((_request, response) => response.end(Buffer.alloc(responseLimit)));
+    expect(responseOf(await call(upstreamAt(server.url))).body).toHaveLength(responseLimit);
+  });
+});
+
+describe('there is none', () => {
+  test('because nobody listens: nothing was sent', async () => {
+    const server = await startBackend('gone');
+    await server.close();
+    const outcome = await call(upstreamAt(server.url));
+    expect(outcome).toMatchObject({ kind: 'unsent' });
+    expect(outcome).toHaveProperty('reason', expect.stringContaining('ECONNREFUSED'));
+  });
+
+  test.each([
+    ['at once', ''],
+    ['in the middle of the head', 'HTTP/1.1 200 OK\r\nContent-'],
+    ['in the middle of the body', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello'],
+    ['in the middle of a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel'],
+    ['before the last chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
+  ])('because the connection broke %s: it may have been done (RFC 9112 §8)', async (_when, said) => {
+    const url = await rawServer(socket => (said === '' ? socket.destroy() : socket.end(said)));
+    expect(await call(upstreamAt(url))).toMatchObject({ kind: 'broken' });
+  });
+
+  test.each([
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
+    ['a field that holds a control character', 'HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+    ['more fields than 64 KiB', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70_000)}\r\nContent-Length: 0\r\n\r\n`],
+  ])('because the upstream said %s', async (_what, said) => {
+    const url = await rawServer(socket => socket.write(said));
+    expect(await call(upstreamAt(url))).toMatchObject({ kind: 'broken' });
+  });
+
+  test('because the body is larger than may travel, whether its length is given or not', async () => {
+    const server = await backend((request, response) => {
+      const body = Buffer.alloc(responseLimit + 1);
+      if (request.url === '/chunked') response.write(body, () => response.end());
+      else response.end(body);
+    });
+    const upstream = upstreamAt(server.url, { connections: 1 });
+    for (const target of ['/', '/chunked'])
+      expect(await call(upstream, { target })).toMatchObject({ kind: 'too-large' });
+  });
+
+  test('because we gave up before, and nothing was sent', async () => {
+    const server = await backend();
+    expect(await call(upstreamAt(server.url), {}, AbortSignal.abort())).toMatchObject({ kind: 'aborted' });
+    expect(server.seen).toEqual([]);
+  });
+
+  test.each([
+    ['for its head', ''],
+    ['for the rest of its body', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello'],
+  ])('because we gave up while we waited %s: the upstream sees the connection go', async (_what, said) => {
+    const arrived = Promise.withResolvers<Socket>();
+    const url = await rawServer(socket => {
+      socket.write(said);
+      arrived.resolve(socket);
+    });
+    const abort = new AbortController();
+    const outcome = call(upstreamAt(url), {}, abort.signal);
+    const gone = once(await arrived.promise, 'close');
+    abort.abort();
+    expect(await outcome).toMatchObject({ kind: 'aborted' });
+    await gone;
+  });
+});
+
+test('after a failure of any kind the next request is served', async () => {
+  let count = 0;
+  const url = await rawServer(socket => {
+    count++;
+    if (count === 1) socket.destroy();
+    else if (count === 2) socket.write('garbage\r\n\r\n');
+    else if (count === 3) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`);
+    else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+  });
+  const upstream = upstreamAt(url, { connections: 1 });
+  for (const kind of ['broken', 'broken', 'too-large', 'response']) expect((await call(upstream)).kind).toBe(kind);
+});
+
+// undici refuses these before anything is sent. Its pool then takes the client that refused for busy, for good: as many such
+// requests as there are connections, and the upstream is never called again.
+test.each([
+  ['two Host fields, as any client can send them', { fields: ['Host', 'a', 'Host', 'b'] }],
+  ['a field that undici makes itself', { fields: ['Upgrade', 'websocket'] }],
+  ['a field that would break the message apart', { fields: ['X', 'a\r\nY: b'] }],
+  ['a field beyond latin-1', { fields: ['X', 'Ā'] }],
+  ['a target that is no path', { method: 'OPTIONS', target: '*' }],
+] as const)(
+  'a request with %s fails alone: no upstream is to blame, and those after it are served',
+  async (_what, bad) => {
+    const server = await backend();
+    const upstream = upstreamAt(server.url, { connections: 1 });
+    const outcome = await call(upstream, { ...bad, fields: 'fields' in bad ? [...bad.fields] : [] });
+    const next = await Promise.race([call(upstream), wait(1_000, { kind: 'never served' })]);
+    expect(next.kind).toBe('response');
+    expect(outcome.kind).not.toBe('unsent'); // that would leave the upstream out, one after the other
+  },
+);

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+import { brokerReporter } from './test/support/broker-reporter.ts';
+import { brokersHere } from './test/support/brokers-here.ts';
+
+const here = await brokersHere(process.env);
+const reporter = brokerReporter(here);
+const integration = ['test/**/*.broker.test.ts'];
+// Two cores. Files, not tests within a file, run side by side.
+const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  // As a plugin, so that `--reporter` on the command line does not silence it.
+  plugins: [
+    {
+      name: 'brokers',
+      configureVitest: ({ vitest: { config } }) => {
+        // Called for each project.
+        if (!config.reporters.includes(reporter)) config.reporters.push(reporter);
+      },
+    },
+  ],
+  test: {
+    // No `include` up here, or the tests run once more.
+    projects: [
+      {
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...integration, 'test/**/*.long.test.ts'],
+        },
+      },
+      ...here.projects.map(({ name, globalSetup, why }) => ({
+        test: {
+          ...common,
+          name,
+          include: integration,
+          // After the unit tests, which say what is wrong sooner.
+          sequence: { groupOrder: 1 },
+          globalSetup: join(import.meta.dirname, 'test/support', globalSetup),
+          ...(why === undefined ? {} : { provide: { whyNoBroker: why } }),
+        },
+      })),
+    ],
+  },
+});
