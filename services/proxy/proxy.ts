@@ -100,6 +100,10 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
     const adminPort = await listen(admin, { host: settings.adminHost, port: settings.adminPort });
     await dispatcher.start();
     say(`[*] Server started successfully [${port}]`);
+    if (log.format === 'json')
+      lines.line(
+        JSON.stringify({ time: new Date().toISOString(), level: 'info', event: 'listening', port, adminPort }),
+      );
     lines.flush();
     return {
       port,

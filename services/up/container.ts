@@ -57,7 +57,7 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
   const url = brokerUrlOf(options, port);
   await docker(['rm', '-f', name], { signal }).catch(ignoreFailure);
 
-  const held = tether(script, [name, keepData ? '' : name], { env: process.env });
+  const held = tether(script, [name, keepData ? '' : name], { env: process.env, graceMs: 30_000 });
   await held.firstLine;
   let isClosed = false;
   const close = async (): Promise<void> => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Failure } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { askBroker } from './amqp-hello.ts';
 import { freePort, isFree } from './free-port.ts';
 import { brokerUrlOf, type LocalBroker, plainWord } from './local-broker.ts';
@@ -89,7 +89,7 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
       throw new Failure('PORT_TAKEN', `port 127.0.0.1:${port} is taken by another process: stop that one`);
     const env = await prepareNode(install, settings);
     const server = join(env.RABBITMQ_SCRIPTS_DIR ?? '', 'rabbitmq-server');
-    const mine = tether(script, [install.epmd, env.ERL_EPMD_PORT ?? '', server, pidFile], { env });
+    const mine = tether(script, [install.epmd, env.ERL_EPMD_PORT ?? '', server, pidFile], { env, graceMs: 5_000 });
     held = mine;
     let lastOutput: string | undefined;
     const ended = mine.ended.then(output => {
@@ -98,7 +98,7 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
       pid = undefined;
     });
     try {
-      pid = Number(await mine.firstLine);
+      pid = Number(await mine.firstLine.catch(error => Promise.reject(notStarted(messageOf(error)))));
       for (const deadline = performance.now() + bootDeadlineMs; ; await wait(50)) {
         signal?.throwIfAborted();
         if (lastOutput !== undefined) throw notStarted(`it ended: ${lastWords(lastOutput)}`);
@@ -147,9 +147,8 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
     start,
     stop,
     kill: async () => {
-      const mine = held;
       send('SIGKILL');
-      await mine?.ended;
+      await stop();
     },
     freeze: async () => send('SIGSTOP'),
     thaw: async () => send('SIGCONT'),

@@ -5,7 +5,7 @@ export interface Tether {
   readonly firstLine: Promise<string>;
   /** Resolves when the script and every process that has its output open are gone, with what they last printed. */
   readonly ended: Promise<string>;
-  /** Lets go: the script sees its input end, and ends what it holds. */
+  /** Lets go: the script sees its input end, and ends what it holds. If that takes too long, all are killed. */
   release(): void;
 }
 
@@ -16,10 +16,15 @@ const keptOutput = 8_192;
  * Runs a shell script that holds a process for us. Its standard input is a pipe from this process and nothing is ever
  * written to it: the kernel closes it when we end, however we end (`kill -9` included), and the script then ends what
  * it holds. So nothing outlives its owner. It has its own session, so that a Ctrl-C in our terminal reaches only us.
+ * @param graceMs how long the script may take for that
  */
-export function tether(script: string, args: readonly string[], options: { env: NodeJS.ProcessEnv }): Tether {
+export function tether(
+  script: string,
+  args: readonly string[],
+  { env, graceMs }: { env: NodeJS.ProcessEnv; graceMs: number },
+): Tether {
   const child = spawn('/bin/sh', ['-c', script, 'tether', ...args], {
-    env: options.env,
+    env,
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
@@ -50,5 +55,20 @@ export function tether(script: string, args: readonly string[], options: { env: 
       output = (output + chunk).slice(-keptOutput);
     });
   }
-  return { firstLine, ended, release: () => void child.stdin.end() };
+  let isReleased = false;
+  const release = (): void => {
+    if (isReleased) return;
+    isReleased = true;
+    child.stdin.end();
+    // Should somebody have killed the shell that would do it.
+    const timer = setTimeout(() => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // All gone.
+      }
+    }, graceMs);
+    void ended.then(() => clearTimeout(timer));
+  };
+  return { firstLine, ended, release };
 }

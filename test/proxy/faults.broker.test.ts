@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { startBackend } from '../support/backend.ts';
 import { brokerUrl, ownBroker, uniqueName } from '../support/broker.ts';
 import { startLoad } from '../support/load.ts';
+import { setMemoryAlarm } from '../support/memory-alarm.ts';
 import { proxyConfig, proxyUnderTest, workerUnderTest } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
@@ -242,6 +243,37 @@ test('the broker restarted under load: 503 meanwhile, back within 5 s, nothing l
   expect(worker.worker.inFlight()).toBe(0);
   expect(await worker.bus.depth(`proxy.jobs.${service}`)).toEqual({ messages: 0, consumers: 1 });
 }, 120_000);
+
+test('a broker that blocks publishers (memory alarm): 503, not ready, cached answers go on, and back by itself', async () => {
+  const broker = await ownBroker();
+  const service = uniqueName('web');
+  await using backend = await startBackend('x', (request, response) =>
+    response.setHeader('cache-control', request.url === '/cached' ? 'max-age=600' : 'no-store').end('x'),
+  );
+  await using edge = await proxyUnderTest(broker.url, proxyConfig(service));
+  await using _worker = await workerUnderTest(broker.url, service, [backend.url]);
+  await edge.workers(1);
+  const status = async (path: string): Promise<number> => (await fetch(`${edge.url}${path}`)).status;
+  expect(await status('/cached')).toBe(200);
+  await setMemoryAlarm(broker, true);
+  await until(
+    () => edge.bus.state,
+    state => state === 'blocked',
+  );
+  const refused = await fetch(`${edge.url}/`);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(await status('/cached')).toBe(200);
+  const ready = await fetch(`${edge.admin}/readyz`);
+  expect(ready.status).toBe(503);
+  expect(await ready.text()).toContain('takes no messages');
+  await setMemoryAlarm(broker, false);
+  await until(
+    () => status('/'),
+    code => code === 200,
+  );
+  expect((await fetch(`${edge.admin}/readyz`)).status).toBe(200);
+}, 60_000);
 
 test('SIGTERM drains a worker: what it has is finished, the rest goes to others', async () => {
   const service = uniqueName('web');

@@ -34,7 +34,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     .withWaitStrategy(Wait.forLogMessage(/Server startup complete/))
     .withStartupTimeout(90_000)
     .start();
-  const held = tether(untilWeAreGone, [container.getId()], { env: process.env });
+  const held = tether(untilWeAreGone, [container.getId()], { env: process.env, graceMs: 10_000 });
   const close = async (): Promise<void> => {
     await container.stop({ timeout: 3_000 });
     held.release();

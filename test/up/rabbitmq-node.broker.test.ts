@@ -12,6 +12,12 @@ import { listeningAddresses, loopback, processesWith } from './processes.ts';
 const account = { user: 'test', password: 'known-to-the-test' };
 const none = (found: readonly string[]): boolean => found.length === 0;
 
+/** The shell that holds a node, and its part that waits for the owner's end. */
+async function tethersOf(dir: string): Promise<number[]> {
+  const shells = (await processesWith(dir)).filter(line => line.includes('/bin/sh -c'));
+  return shells.map(line => Number.parseInt(line, 10));
+}
+
 describe.skipIf(inject('broker').kind !== 'rabbitmq-node')('a private RabbitMQ node', () => {
   test('listens on loopback only, keeps its files to its user, and leaves no process when stopped', async () => {
     const dir = await temporaryDir();
@@ -48,9 +54,7 @@ describe.skipIf(inject('broker').kind !== 'rabbitmq-node')('a private RabbitMQ n
   test('ends first what an owner and its tether left running', async () => {
     const dir = await temporaryDir();
     const first = await startHolder('node', dir);
-    const tethers = (await processesWith(dir))
-      .filter(line => line.includes('/bin/sh -c'))
-      .map(line => Number.parseInt(line, 10));
+    const tethers = await tethersOf(dir);
     expect(tethers).toHaveLength(2);
     // Nobody is left to end the node, not even the shell that holds it.
     for (const pid of tethers) process.kill(pid, 'SIGKILL');
@@ -59,6 +63,14 @@ describe.skipIf(inject('broker').kind !== 'rabbitmq-node')('a private RabbitMQ n
     const second = await startRabbitNode({ dir, ...account });
     expect(await processesWith(dir)).not.toContainEqual(expect.stringMatching(`^${beam} `));
     await second.close();
+    expect(await processesWith(dir)).toEqual([]);
+  });
+
+  test('stops also when somebody killed the shell that holds it', async () => {
+    const dir = await temporaryDir();
+    const node = await startRabbitNode({ dir, ...account });
+    for (const pid of await tethersOf(dir)) process.kill(pid, 'SIGKILL');
+    await node.stop();
     expect(await processesWith(dir)).toEqual([]);
   });
 
