@@ -1,0 +1,71 @@
+import { headersOf, withHeaders, withoutExpiration } from '../amqp/edit-properties.ts';
+import { type FieldTable, Typed } from '../amqp/field-value.ts';
+import { scanProperties } from '../amqp/properties.ts';
+import type { Message } from './message.ts';
+import type { DeadReason } from './queue.ts';
+
+/** One row of `x-death`: how often a message died in this queue for this reason. */
+interface Death {
+  readonly queue: string;
+  readonly reason: string;
+  readonly table: FieldTable;
+}
+
+/**
+ * The properties of a message that leaves a queue for its dead-letter exchange: `x-death` with this death in front, the first and the last death by
+ * name, and no expiration any more (RabbitMQ, "Dead Letter Exchanges").
+ * @param now seconds since the epoch
+ */
+export function deadProperties(message: Message, queue: string, reason: DeadReason, now: number): Buffer {
+  const { properties, exchange, key } = message;
+  const headers = headersOf(properties);
+  const deaths = deathsOf(headers);
+  const before = deaths.find(death => death.queue === queue && death.reason === reason);
+  const count = before ? Number(before.table.count ?? 0) + 1 : 1;
+  const { expiration } = scanProperties(properties);
+  const row: FieldTable = {
+    count: new Typed('l', count),
+    reason,
+    queue,
+    time: before?.table.time ?? new Typed('T', now),
+    exchange: before?.table.exchange ?? exchange,
+    'routing-keys': before?.table['routing-keys'] ?? [key],
+    ...(expiration === undefined ? {} : { 'original-expiration': expiration }),
+  };
+  const rest = deaths.filter(death => death !== before).map(death => death.table);
+  const isFirst = headers['x-first-death-reason'] === undefined;
+  const added: FieldTable = {
+    'x-death': [row, ...rest],
+    ...(isFirst
+      ? { 'x-first-death-reason': reason, 'x-first-death-queue': queue, 'x-first-death-exchange': exchange }
+      : {}),
+    'x-last-death-reason': reason,
+    'x-last-death-queue': queue,
+    'x-last-death-exchange': exchange,
+  };
+  return withHeaders(expiration === undefined ? properties : withoutExpiration(properties), added, ['CC', 'BCC']);
+}
+
+/** Whether it would go round for ever: it died in this queue before, and nobody rejected it since. */
+export function isCycle(properties: Buffer, queue: string): boolean {
+  const deaths = deathsOf(headersOf(properties));
+  const last = deaths.findIndex(death => death.queue === queue);
+  return last !== -1 && deaths.slice(0, last + 1).every(death => death.reason !== 'rejected');
+}
+
+function deathsOf(headers: FieldTable): Death[] {
+  const rows = headers['x-death'];
+  if (!Array.isArray(rows)) return [];
+  return rows.flatMap(row => {
+    if (
+      typeof row !== 'object' ||
+      row === null ||
+      Array.isArray(row) ||
+      row instanceof Typed ||
+      row instanceof Uint8Array
+    )
+      return [];
+    const table = row as FieldTable;
+    return [{ queue: String(table.queue ?? ''), reason: String(table.reason ?? ''), table }];
+  });
+}

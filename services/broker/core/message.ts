@@ -1,0 +1,46 @@
+/** A message as the broker holds it: what it needs to route and to judge, the rest as the bytes that came. */
+export interface Message {
+  readonly exchange: string;
+  readonly key: string;
+  /** Both as they came, to be sent on. */
+  readonly route: Buffer;
+  /** The content header's property flags and list, passed through untouched. */
+  readonly properties: Buffer;
+  readonly body: Buffer;
+  readonly isPersistent: boolean;
+  /** The `expiration` property, in milliseconds. */
+  readonly expirationMs: number | undefined;
+}
+
+/** A message's place in one queue. */
+export interface Entry {
+  message: Message;
+  /** It has a buffer of its own. */
+  isCompact: boolean;
+  /** Ascends by arrival: the order of the queue. */
+  readonly index: number;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number | undefined;
+  redelivered: boolean;
+  /** How often it came back. */
+  returns: number;
+  /** It is in the ledger, and must be settled there. */
+  readonly isLogged: boolean;
+}
+
+export function sizeOf({ properties, body }: Message): number {
+  return properties.length + body.length;
+}
+
+/**
+ * A copy of its own, in one buffer. A message as it came is a window on a whole chunk from the socket: to keep it queued would keep up to
+ * 64 KiB for its sake.
+ */
+export function compact(message: Message): Message {
+  const { route, properties, body } = message;
+  const own = Buffer.allocUnsafeSlow(route.length + properties.length + body.length);
+  const at = route.copy(own, 0);
+  const bodyAt = at + properties.copy(own, at);
+  body.copy(own, bodyAt);
+  return { ...message, route: own.subarray(0, at), properties: own.subarray(at, bodyAt), body: own.subarray(bodyAt) };
+}

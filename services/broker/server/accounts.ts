@@ -1,0 +1,168 @@
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import { Failure } from '../../lib/failure.ts';
+import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
+
+const derive = promisify<string, Buffer, number, Buffer>(scrypt);
+const keyBytes = 32;
+
+/** One account as it is kept. */
+export interface StoredAccount {
+  readonly name: string;
+  /** scrypt of the password, salted; base64. */
+  readonly salt: string;
+  readonly hash: string;
+  /** `administrator` may use the HTTP API. */
+  readonly tags: readonly string[];
+  /** Undefined: may log in to nothing. */
+  readonly permission: Permission | undefined;
+  readonly topics: readonly TopicPermission[];
+}
+
+export interface AccountStore {
+  load(): Promise<readonly StoredAccount[]>;
+  save(accounts: readonly StoredAccount[]): Promise<void>;
+}
+
+/** Accounts with their rights; each change is kept before it counts. */
+export class Accounts {
+  readonly #store: AccountStore;
+  readonly #accounts = new Map<string, StoredAccount>();
+  readonly #rights = new Map<string, Rights>();
+  /** Passwords that were right, by account, as keyed digests: deriving takes 50 ms, and every process logs in twice. */
+  readonly #verified = new Map<string, Buffer>();
+  readonly #digestKey = randomBytes(32);
+  readonly #onChange: (name: string, rights: Rights | undefined) => void;
+  #saving: Promise<void> = Promise.resolve();
+
+  /** @param onChange rights undefined: the account has gone, or may log in no more */
+  constructor(store: AccountStore, onChange: (name: string, rights: Rights | undefined) => void) {
+    this.#store = store;
+    this.#onChange = onChange;
+  }
+
+  async load(): Promise<void> {
+    for (const account of await this.#store.load()) this.#accounts.set(account.name, account);
+  }
+
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  all(): StoredAccount[] {
+    return [...this.#accounts.values()];
+  }
+
+  find(name: string): StoredAccount | undefined {
+    return this.#accounts.get(name);
+  }
+
+  /** The account whose password it is. */
+  async verify(name: string, password: string): Promise<StoredAccount | undefined> {
+    const account = this.#accounts.get(name);
+    const digest = this.#digest(name, password);
+    const verified = account && this.#verified.get(name);
+    if (verified) {
+      if (timingSafeEqual(verified, digest)) return account;
+    }
+    // An unknown name takes as long as a known one.
+    const salt = account ? Buffer.from(account.salt, 'base64') : Buffer.alloc(16);
+    const hash = await derive(password, salt, keyBytes);
+    const current = this.#accounts.get(name);
+    if (!account || current !== account || !timingSafeEqual(hash, Buffer.from(account.hash, 'base64')))
+      return undefined;
+    this.#verified.set(name, digest);
+    return account;
+  }
+
+  async login(name: string, password: string): Promise<Rights | undefined> {
+    const account = await this.verify(name, password);
+    return account && this.#rightsOf(account);
+  }
+
+  #digest(name: string, password: string): Buffer {
+    return createHash('sha256').update(this.#digestKey).update(`${name.length}:${name}${password}`).digest();
+  }
+
+  #rightsOf(account: StoredAccount): Rights | undefined {
+    if (!account.permission) return undefined;
+    const known = this.#rights.get(account.name);
+    if (known) return known;
+    const rights = new Rights(account.name, account.permission, account.topics);
+    this.#rights.set(account.name, rights);
+    return rights;
+  }
+
+  /** @throws Failure BROKER_ACCOUNT */
+  async put(
+    name: string,
+    { password, tags }: { password?: string | undefined; tags: readonly string[] },
+  ): Promise<void> {
+    const existing = this.#accounts.get(name);
+    if (name === '' || Buffer.byteLength(name) > 255)
+      throw new Failure('BROKER_ACCOUNT', 'an account needs a name of 1 to 255 bytes');
+    if (password === undefined && !existing) throw new Failure('BROKER_ACCOUNT', `account "${name}" needs a password`);
+    const salt = randomBytes(16);
+    const secret =
+      password === undefined
+        ? {}
+        : { salt: salt.toString('base64'), hash: (await derive(password, salt, keyBytes)).toString('base64') };
+    this.#verified.delete(name);
+    await this.#change({
+      permission: undefined,
+      topics: [],
+      salt: '',
+      hash: '',
+      ...this.#accounts.get(name),
+      name,
+      tags,
+      ...secret,
+    });
+  }
+
+  /** @throws Failure BROKER_ACCOUNT (no such account, or a pattern that is no regular expression) */
+  async setPermission(name: string, permission: Permission | undefined): Promise<void> {
+    for (const pattern of permission ? [permission.configure, permission.write, permission.read] : [])
+      checkPattern(pattern);
+    await this.#change({ ...this.#get(name), permission });
+  }
+
+  /** @throws Failure BROKER_ACCOUNT */
+  async setTopics(name: string, topics: readonly TopicPermission[]): Promise<void> {
+    for (const { write, read } of topics) for (const pattern of [write, read]) checkPattern(pattern);
+    await this.#change({ ...this.#get(name), topics });
+  }
+
+  async delete(name: string): Promise<boolean> {
+    if (!this.#accounts.delete(name)) return false;
+    this.#rights.delete(name);
+    this.#verified.delete(name);
+    await this.#save();
+    this.#onChange(name, undefined);
+    return true;
+  }
+
+  #get(name: string): StoredAccount {
+    const account = this.#accounts.get(name);
+    if (!account) throw new Failure('BROKER_ACCOUNT', `no account "${name}"`);
+    return account;
+  }
+
+  async #change(account: StoredAccount): Promise<void> {
+    this.#accounts.set(account.name, account);
+    this.#rights.delete(account.name);
+    await this.#save();
+    this.#onChange(account.name, this.#rightsOf(account));
+  }
+
+  /** One after the other, each with what is true then. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving.catch(() => {}).then(() => this.#store.save(this.all()));
+    return this.#saving;
+  }
+}
+
+function checkPattern(pattern: string): void {
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) throw new Failure('BROKER_ACCOUNT', `not a regular expression: ${pattern} (${problem})`);
+}

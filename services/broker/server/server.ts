@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { statfs } from 'node:fs/promises';
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { totalmem } from 'node:os';
+import { createServer as createTlsServer } from 'node:tls';
+import { listen } from '../../lib/listen.ts';
+import { Broker } from '../core/broker.ts';
+import type { Ledger, Recovered } from '../store/ledger.ts';
+import type { Accounts } from './accounts.ts';
+import { Connection, type ConnectionHost, type Wire } from './connection.ts';
+import { DirectReplies } from './direct-replies.ts';
+
+export interface BrokerServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly ca?: Buffer };
+  /** Bytes of messages in memory above which publishers are blocked. Default 40 % of the machine's. */
+  readonly memoryLimit?: number;
+  /** Free bytes below which publishers are blocked. Default 50 MB, as RabbitMQ. */
+  readonly diskFreeLimit?: number;
+  /** Where the ledger is; undefined for `--memory`. */
+  readonly dir?: string | undefined;
+}
+
+export interface BrokerServerParts {
+  readonly ledger: Ledger;
+  readonly recovered?: Recovered;
+  readonly accounts: Accounts;
+  readonly version: string;
+  readonly warn: (line: string) => void;
+}
+
+const tickMs = 250;
+const maxConnections = 10_000;
+
+/** The broker on its sockets. */
+export class BrokerServer implements ConnectionHost {
+  readonly broker: Broker;
+  readonly replies: DirectReplies;
+  readonly version: string;
+  readonly accounts: Accounts;
+  readonly ledger: Ledger;
+  readonly #options: BrokerServerOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #sockets = new Set<Socket>();
+  #dirty: Connection[] = [];
+  #server: Server | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #alarm: string | undefined;
+  #diskProblem: string | undefined;
+  #ticks = 0;
+
+  constructor({ ledger, recovered, accounts, version, warn }: BrokerServerParts, options: BrokerServerOptions) {
+    this.#options = options;
+    this.version = version;
+    this.accounts = accounts;
+    this.ledger = ledger;
+    this.replies = new DirectReplies(() => this.randomName());
+    const clock = {
+      now: () => Date.now(),
+      after: (ms: number, act: () => void) => {
+        // Longer than a timer can be is as good as never.
+        const timer = setTimeout(act, Math.min(ms, 2 ** 31 - 1));
+        return () => clearTimeout(timer);
+      },
+    };
+    this.broker = new Broker({ ledger, clock, randomName: () => this.randomName(), warn }, recovered);
+    ledger.onError(failure => {
+      warn(failure.message);
+      this.#diskProblem = failure.message;
+      this.#watch();
+    });
+    ledger.onResume(() => {
+      this.#diskProblem = undefined;
+      this.#watch();
+    });
+  }
+
+  get alarm(): string | undefined {
+    return this.#alarm;
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  login(user: string, password: string): ReturnType<Accounts['login']> {
+    return this.accounts.login(user, password);
+  }
+
+  randomName(): string {
+    return randomBytes(16).toString('base64url');
+  }
+
+  dirty(connection: Connection): void {
+    if (this.#dirty.push(connection) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  }
+
+  connections(): IterableIterator<Connection> {
+    return this.#connections.values();
+  }
+
+  /** @returns the port @throws Failure PORT_TAKEN, LISTEN */
+  async listen(): Promise<number> {
+    const { tls, host, port } = this.#options;
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server = tls ? createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, accept) : createTcpServer(accept);
+    this.#server.maxConnections = maxConnections;
+    const bound = await listen(this.#server, { host, port });
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    return bound;
+  }
+
+  #accept(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#sockets.add(socket);
+    const wire: Wire = {
+      remote: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+      write: buffers => {
+        if (buffers.length === 1) socket.write(buffers[0] as Buffer);
+        else {
+          socket.cork();
+          for (const buffer of buffers) socket.write(buffer);
+          socket.uncork();
+        }
+      },
+      get waitingBytes() {
+        return socket.writableLength;
+      },
+      pause: () => void socket.pause(),
+      resume: () => void socket.resume(),
+      end: () => void socket.end(),
+      destroy: () => void socket.destroy(),
+    };
+    const connection = new Connection(this, wire);
+    this.#connections.add(connection);
+    socket.on('data', chunk => connection.receive(chunk));
+    socket.on('drain', () => connection.drained());
+    socket.on('error', () => {});
+    socket.on('end', () => socket.end());
+    socket.on('close', () => {
+      connection.lost();
+      this.#connections.delete(connection);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    for (const connection of this.#connections) connection.tick(now);
+    if (++this.#ticks % 4 === 0) this.#watch();
+    if (this.#ticks % 40 === 0) this.broker.retain();
+    const { dir, diskFreeLimit = 50_000_000 } = this.#options;
+    if (dir !== undefined && this.#ticks % 20 === 0) {
+      void statfs(dir).then(
+        ({ bavail, bsize }) => {
+          const free = bavail * bsize;
+          if (free < diskFreeLimit) this.#diskProblem = `low on disk: ${free} bytes free`;
+          else if (this.#diskProblem?.startsWith('low on disk')) this.#diskProblem = undefined;
+          this.#watch();
+        },
+        () => {},
+      );
+    }
+  }
+
+  /** Blocks publishers, or lets them go on. */
+  #watch(): void {
+    const limit = this.#options.memoryLimit ?? totalmem() * 0.4;
+    // Between the limit and nine tenths of it nothing changes, or they would be blocked and let go in turns.
+    const used = this.broker.heldBytes + this.ledger.stats.unsyncedBytes;
+    const isLow = used > (this.#alarm === undefined ? limit : limit * 0.9);
+    const alarm = this.#diskProblem ?? (isLow ? 'low on memory' : undefined);
+    if ((alarm === undefined) === (this.#alarm === undefined)) return;
+    this.#alarm = alarm;
+    for (const connection of this.#connections) connection.alarmChanged();
+  }
+
+  /** Says good-bye to all clients, writes what is left. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    const closed = new Promise<void>(resolve =>
+      this.#server?.listening ? this.#server.close(() => resolve()) : resolve(),
+    );
+    for (const connection of [...this.#connections])
+      connection.close("broker forced connection closure with reason 'shutdown'");
+    this.#flush();
+    const patience = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, 500);
+    await closed;
+    clearTimeout(patience);
+    await this.ledger.close();
+  }
+}
