@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../config/config.ts';
@@ -6,9 +6,11 @@ import { isTraceparent } from '../lib/trace.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, etagMatches, type Hit, storedResponse } from './cache-store.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { firstOf, requestFields, responseFields } from './fields.ts';
+import { listOf, requestFields, responseFields } from './fields.ts';
+import { refuseGarbage, refuseSocket, sendRefusal } from './refusal.ts';
 import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
+import { type RequestTarget, requestTarget, withHost } from './request-target.ts';
 import type { RouteTable } from './routes.ts';
 
 /** Bodies up to this size may travel in a job that is executed again when its worker dies. */
@@ -40,6 +42,10 @@ export interface EdgeParts {
 
 /** The HTTP/1.1 server: turns requests into jobs or answers them from the cache. */
 export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
+  /** Connections above the limit, told so; Node goes on reading what they send. */
+  const refused = new WeakSet<Socket>();
+  const begin = (request: IncomingMessage, response: ServerResponse): Transaction | undefined =>
+    refused.has(request.socket) ? undefined : new Transaction(request, response, parts, options);
   const server = createServer(
     {
       maxHeaderSize: options.headerLimit,
@@ -47,16 +53,25 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
       requestTimeout: 0, // Bodies are timed by progress, not as a whole.
       keepAliveTimeout: options.idleTimeoutMs,
       connectionsCheckingInterval: 500,
-      requireHostHeader: true,
+      requireHostHeader: false, // Checked by us, and said in words.
       noDelay: true,
     },
-    (request, response) => new Transaction(request, response, parts, options).begin(),
+    (request, response) => begin(request, response)?.begin(),
   );
+  let connections = 0;
   server.on('connection', (socket: Socket) => {
-    server.getConnections((_error, count) => {
-      if (count > options.maxConnections) socket.end(plainResponse(503, 'too many connections', 'Retry-After: 1\r\n'));
-    });
+    connections++;
+    socket.once('close', () => connections--);
+    if (connections <= options.maxConnections) return;
+    refused.add(socket);
+    refuseSocket(socket, { status: 503, reason: 'too many connections', fields: retryAfter(1) });
   });
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
+    refuseSocket(socket, { status: 405, reason: 'CONNECT is not served', fields: ['Allow', served] }),
+  );
+  server.on('checkExpectation', (request, response) =>
+    begin(request, response)?.refuse(417, 'only 100-continue can be expected'),
+  );
   server.on('clientError', refuseGarbage);
   return server;
 }
@@ -71,6 +86,7 @@ class Transaction {
   readonly #client: string;
   #route: Route | undefined;
   #key = '';
+  #target: RequestTarget = { host: '', path: '/', isAbsolute: false };
   #forward = 'miss';
   #held = 0;
 
@@ -85,30 +101,29 @@ class Transaction {
   }
 
   begin(): void {
-    const { method = 'GET', url = '/', rawHeaders } = this.#request;
-    const host = firstOf(rawHeaders, 'host') ?? '';
-    if (!url.startsWith('/') && !(url === '*' && method === 'OPTIONS'))
-      return this.#refuse(400, 'request target not in origin form');
-    if (method === 'TRACE' || method === 'CONNECT')
-      return this.#refuse(405, `${method} is not served`, ['Allow', served]);
-    if (url === '*') return this.#refuse(204, '', ['Allow', served]);
-    const route = this.#parts.routes.find(host, url);
-    if (!route) return this.#refuse(404, 'no route for this host and path');
+    const { method = 'GET', url = '/', rawHeaders, httpVersion } = this.#request;
+    const target = requestTarget(url, method, httpVersion, rawHeaders);
+    if (typeof target === 'string') return this.refuse(400, target);
+    if (method === 'TRACE') return this.refuse(405, 'TRACE is not served', ['Allow', served]);
+    if (target.path === '*') return this.refuse(204, '', ['Allow', served]);
+    const route = this.#parts.routes.find(target.host, target.path);
+    if (!route) return this.refuse(404, 'no route for this host and path');
     this.#route = route;
-    this.#key = `http://${host.toLowerCase()}${url}`;
+    this.#target = target;
+    this.#key = `http://${target.host.toLowerCase()}${target.path}`;
 
     const lookup = lookupOf(method, rawHeaders);
     this.#forward = lookup.forward;
     const hit = this.#parts.cache.find(this.#key, rawHeaders, lookup, this.#parts.clock());
     if (hit) return this.#answerFromCache(hit);
-    if (lookup.onlyIfCached) return this.#refuse(504, 'not in the cache');
+    if (lookup.onlyIfCached) return this.refuse(504, 'not in the cache');
 
-    if (!this.#parts.dispatcher.canTake()) return this.#refuse(503, 'no broker', retryAfter(1));
+    if (!this.#parts.dispatcher.canTake()) return this.refuse(503, 'no broker', retryAfter(1));
     const limits = { bytes: this.#options.bodyLimit, progressMs: this.#options.bodyTimeoutMs };
     gatherBody(this.#request, limits, this.#parts.budget, body => {
       if (body === undefined) return;
       if (!Buffer.isBuffer(body))
-        return this.#refuse(body.status, body.reason, body.status === 503 ? retryAfter(1) : []);
+        return this.refuse(body.status, body.reason, body.status === 503 ? retryAfter(1) : []);
       this.#held = body.length;
       this.#dispatch(route, body);
     });
@@ -117,29 +132,27 @@ class Transaction {
   #answerFromCache({ response, ageSeconds, ttlSeconds }: Hit): void {
     const { method, rawHeaders } = this.#request;
     const own = ['Age', String(ageSeconds), 'Cache-Status', `warren; hit; ttl=${ttlSeconds}`];
-    const ifNoneMatch = firstOf(rawHeaders, 'if-none-match');
-    if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, response.etag)) {
-      const fields = withoutLength(response.fields);
-      this.#response.writeHead(304, fields.concat(own));
-      this.#response.end();
-    } else {
-      this.#response.writeHead(response.status, response.fields.concat(own));
-      this.#response.end(method === 'HEAD' ? undefined : response.body);
-    }
+    const ifNoneMatch = listOf(rawHeaders, 'if-none-match');
+    const isNotModified = ifNoneMatch !== undefined && etagMatches(ifNoneMatch, response.etag);
+    const status = isNotModified ? 304 : response.status;
+    const fields = isNotModified ? withoutLength(response.fields) : response.fields;
+    this.#response.writeHead(status, fields.concat(own));
+    this.#response.end(isNotModified || method === 'HEAD' ? undefined : response.body);
     if (hasBody(this.#request)) this.#request.resume();
-    this.#record(response.status, 'cache');
+    this.#record(status, 'cache');
   }
 
   #dispatch(route: Route, body: Buffer): void {
-    const { method = 'GET', url = '/', rawHeaders, httpVersion, headers } = this.#request;
+    const { method = 'GET', rawHeaders, httpVersion, headers } = this.#request;
+    const { path, host, isAbsolute } = this.#target;
     const peer = { address: this.#client, scheme: 'http' as const, isTrusted: this.#parts.isTrusted(this.#client) };
     const traceparent = headers.traceparent;
     const abandon = this.#parts.dispatcher.dispatch(
       {
         service: route.service,
         method,
-        target: url,
-        fields: requestFields(rawHeaders, httpVersion, peer),
+        target: path,
+        fields: requestFields(isAbsolute ? withHost(rawHeaders, host) : rawHeaders, httpVersion, peer),
         body,
         claim: !isRepeatable(method, headers['idempotency-key'] !== undefined && route.idempotencyKey, body.length),
         deadlineMs: route.deadlineMs,
@@ -153,7 +166,7 @@ class Transaction {
         ended: ({ status, reason }) => {
           this.#response.off('close', onClose);
           const wait = reason === 'no broker' ? 1 : Math.max(1, Math.ceil(this.#options.queueTimeoutMs / 1000));
-          this.#refuse(status, reason, status === 503 ? retryAfter(wait) : []);
+          this.refuse(status, reason, status === 503 ? retryAfter(wait) : []);
         },
       },
     );
@@ -165,7 +178,8 @@ class Transaction {
   }
 
   #answer(route: Route, { head, failure, body }: Part): void {
-    if (!head) return this.#refuse(failure?.status ?? 502, failure?.reason ?? 'the worker sent no head');
+    if (!head) return this.refuse(errorStatus(failure?.status), failure?.reason ?? 'the worker sent no head');
+    if (head.status < 200 || head.status > 999) return this.refuse(502, `the upstream sent status ${head.status}`);
     const { method = 'GET', rawHeaders } = this.#request;
     const bodiless = method === 'HEAD' || head.status === 304;
     const fields = responseFields(head.fields, bodiless);
@@ -174,45 +188,25 @@ class Transaction {
       route.ttlSeconds,
       Date.now(),
     );
-    let cacheStatus = `warren; fwd=${this.#forward}`;
-    if (storage) {
-      const stored = storedResponse(head.status, fields, Buffer.from(body));
-      this.#parts.cache.put(this.#key, rawHeaders, storage, stored, this.#parts.clock());
-      cacheStatus += '; stored';
-    } else if (!safeMethods.has(method) && head.status < 400) this.#parts.cache.invalidate(this.#key);
-    if (!bodiless && head.status !== 204) fields.push('Content-Length', String(body.length));
-    fields.push('Cache-Status', cacheStatus);
+    const stored = storage && storedResponse(head.status, fields, Buffer.from(body));
+    const length = bodiless || head.status === 204 ? [] : ['Content-Length', String(body.length)];
+    const cacheStatus = `warren; fwd=${this.#forward}${stored ? '; stored' : ''}`;
     try {
-      this.#response.writeHead(head.status, fields);
+      this.#response.writeHead(head.status, [...fields, ...length, 'Cache-Status', cacheStatus]);
     } catch {
       // Node refuses fields that would break the message apart.
-      return this.#refuse(502, 'the upstream sent a malformed header');
+      return this.refuse(502, 'the upstream sent a malformed header');
     }
+    // Its age counts from when it was asked for (RFC 9111 §4.2.3).
+    if (stored) this.#parts.cache.put(this.#key, rawHeaders, storage, stored, this.#startedAt);
+    else if (!safeMethods.has(method) && head.status < 400) this.#parts.cache.invalidate(this.#key);
     this.#response.end(bodiless ? undefined : body);
     this.#record(head.status, { upstream: head.upstream });
   }
 
-  #refuse(status: number, reason: string, fields: readonly string[] = []): void {
+  refuse(status: number, reason: string, fields: readonly string[] = []): void {
     if (this.#response.destroyed || this.#response.headersSent) return;
-    const text = `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
-    const closes = hasBody(this.#request) && !this.#request.complete;
-    this.#response.sendDate = true;
-    this.#response.writeHead(status, [
-      'Content-Type',
-      'text/plain; charset=utf-8',
-      'Content-Length',
-      String(Buffer.byteLength(text)),
-      'Cache-Control',
-      'no-store',
-      'Cache-Status',
-      `warren; fwd=${this.#forward}`,
-      'Via',
-      '1.1 warren',
-      ...(closes ? ['Connection', 'close'] : []),
-      ...fields,
-    ]);
-    this.#response.end(this.#request.method === 'HEAD' ? undefined : text);
-    if (closes) lingeringClose(this.#request);
+    sendRefusal(this.#request, this.#response, { status, reason, fields }, this.#forward);
     this.#record(status, { reason });
   }
 
@@ -238,6 +232,11 @@ function isRepeatable(method: string, hasHonouredKey: boolean, bodyLength: numbe
   return bodyLength <= repeatableBodyLimit && (repeatableMethods.has(method) || hasHonouredKey);
 }
 
+/** What a worker may say went wrong; anything else is its own fault. */
+function errorStatus(status: number | undefined): number {
+  return status !== undefined && status >= 400 && status <= 599 ? status : 502;
+}
+
 function retryAfter(seconds: number): string[] {
   return ['Retry-After', String(seconds)];
 }
@@ -248,38 +247,4 @@ function withoutLength(fields: readonly string[]): string[] {
     if (fields[i] !== 'Content-Length') kept.push(fields[i] ?? '', fields[i + 1] ?? '');
   }
   return kept;
-}
-
-/**
- * Answered before the body had come: what is still on its way is read and dropped for a moment, or the reset that follows a
- * close with unread data would take our answer with it (RFC 9112 §9.6).
- */
-function lingeringClose(request: IncomingMessage): void {
-  request.resume();
-  const timer = setTimeout(() => request.socket.destroy(), 1_000);
-  request.socket.once('close', () => clearTimeout(timer));
-}
-
-/** What Node's parser does not take for HTTP. */
-function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [status, reason] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'header larger than the limit']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'the request took too long to arrive']
-        : [400, 'malformed request'];
-  socket.end(plainResponse(Number(status), String(reason)));
-  setTimeout(() => socket.destroy(), 1_000).unref();
-}
-
-function plainResponse(status: number, reason: string, fields = ''): string {
-  const text = `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
-  return (
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-    `Content-Length: ${Buffer.byteLength(text)}\r\nCache-Status: warren; fwd=bypass\r\nVia: 1.1 warren\r\n${fields}Connection: close\r\n\r\n${text}`
-  );
 }

@@ -7,9 +7,10 @@ import { CacheStore } from './cache-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { createEdge } from './edge.ts';
 import { JobTable } from './job-table.ts';
+import { LineWriter } from './line-writer.ts';
 import { ProxyMetrics } from './metrics.ts';
 import { BodyBudget } from './request-body.ts';
-import { formatConsole, formatJson, LineWriter } from './request-log.ts';
+import { formatConsole, formatJson } from './request-log.ts';
 import { RouteTable } from './routes.ts';
 import { createTrust } from './trust.ts';
 

@@ -74,7 +74,7 @@ export class Upstream {
         abort?.(new Error('aborted'));
       };
       if (signal.aborted) return onAbort();
-      const problem = problemOf(target, fields);
+      const problem = problemOf(method, target, fields);
       if (problem !== undefined) return finish({ kind: 'invalid', reason: problem });
       signal.addEventListener('abort', onAbort);
       this.#pool.dispatch(
@@ -114,20 +114,22 @@ export class Upstream {
   }
 }
 
+/** RFC 9110 §5.6.2. */
+const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 /** Fields that undici makes itself, and refuses to be given. */
 const own = /^(?:connection|keep-alive|transfer-encoding|upgrade|expect|content-length)$/i;
 
 /**
  * What would make undici refuse the request, and with it, its pool. The proxy sends nothing of the kind; whoever stands in for one might.
  */
-function problemOf(target: string, fields: readonly string[]): string | undefined {
+function problemOf(method: string, target: string, fields: readonly string[]): string | undefined {
+  if (!token.test(method)) return 'the method is not a token';
   if (!/^\/[!-\u00ff]*$/.test(target)) return 'the target is not a path';
   if (fields.length % 2 !== 0) return 'a field without a value';
   let hosts = 0;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? '';
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) || own.test(name))
-      return `a field may not be named ${JSON.stringify(name)}`;
+    if (!token.test(name) || own.test(name)) return `a field may not be named ${JSON.stringify(name)}`;
     if (!/^[\t -~\u0080-\u00ff]*$/.test(fields[i + 1] ?? ''))
       return `the value of ${name} has characters that no field may have`;
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;

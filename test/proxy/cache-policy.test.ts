@@ -279,6 +279,7 @@ describe('a request', () => {
 
   test('with only-if-cached is not forwarded (RFC 9111 §5.2.1.7)', () => {
     expect(lookup('Cache-Control', 'only-if-cached')).toMatchObject({ use: 'any', onlyIfCached: true });
+    expect(lookupOf('POST', ['Cache-Control', 'only-if-cached']).onlyIfCached).toBe(false);
     expect(lookup('Cache-Control', 'no-cache, only-if-cached')).toMatchObject({ use: 'none', onlyIfCached: true });
     expect(lookup('Cache-Control', 'only-if-cached', 'Cookie', 'a=1')).toMatchObject({
       use: 'public',

@@ -204,6 +204,37 @@ describe('the capacity', () => {
     expect(scene.text('/b')).toBe(body);
   });
 
+  test('counts all that an entry keeps alive: key, fields, body, and what each of them costs', () => {
+    const weigh = (key: string, fields: string[], size: number): number => {
+      const store = new CacheStore(roomy);
+      store.put(key, [], aMinute, storedResponse(200, fields, Buffer.alloc(size)), 0);
+      return store.bytes;
+    };
+    const least = weigh('', [], 0);
+    expect(least).toBeGreaterThan(100);
+    expect(weigh('k'.repeat(10_000), [], 0)).toBe(least + 10_000);
+    expect(weigh('', ['X', 'x'.repeat(10_000)], 0)).toBeGreaterThan(least + 10_000);
+    expect(
+      weigh(
+        '',
+        Array.from({ length: 100 }, () => 'x'),
+        0,
+      ),
+    ).toBeGreaterThan(least + 1_000);
+    expect(weigh('', [], 10_000)).toBeGreaterThanOrEqual(least + 10_000);
+  });
+
+  test('may be filled to the last byte', () => {
+    const one = new Scene();
+    one.put('/a', body);
+    const scene = new Scene(2 * one.store.bytes);
+    for (const key of ['/a', '/b']) scene.put(key, body);
+    expect(scene.store).toMatchObject({ entries: 2, bytes: 2 * one.store.bytes });
+    const exact = new Scene(one.store.bytes);
+    exact.put('/a', body);
+    expect(exact.text('/a')).toBe(body);
+  });
+
   test('of nothing stores nothing', () => {
     const scene = new Scene(0);
     scene.put('/a', '');

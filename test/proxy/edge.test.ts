@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../../services/config/config.ts';
 import { CacheStore } from '../../services/proxy/cache-store.ts';
@@ -12,6 +12,9 @@ import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
 import { BodyBudget } from '../../services/proxy/request-body.ts';
 import type { RequestRecord } from '../../services/proxy/request-log.ts';
 import { RouteTable } from '../../services/proxy/routes.ts';
+
+// A reply that never comes shows soon.
+vi.setConfig({ testTimeout: 5_000 });
 
 const options: EdgeOptions = {
   headerLimit: 8 * 1024,
@@ -662,6 +665,12 @@ describe('what cannot be a job is refused', () => {
     const failure = { status, reason: 'upstream refused', upstream: '' };
     const scene = await edge({ script: job => job.part({ failure }) });
     expect((await scene.fetch('GET')).status).toBe(status);
+  });
+
+  test.each([0, 99, 200, 1000])('502 when the worker says so with %i, which is no error’s status', async status => {
+    const failure = { status, reason: 'upstream refused', upstream: '' };
+    const scene = await edge({ script: job => job.part({ failure }) });
+    expect((await scene.fetch('GET')).status).toBe(502);
   });
 
   test('502 when the worker says nothing', async () => {

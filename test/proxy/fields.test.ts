@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Fields, firstOf, listOf, type Peer, requestFields, responseFields } from '../../services/proxy/fields.ts';
+import {
+  type Fields,
+  firstOf,
+  isRewritten,
+  listOf,
+  type Peer,
+  requestFields,
+  responseFields,
+} from '../../services/proxy/fields.ts';
 
 const stranger: Peer = { address: '203.0.113.7', scheme: 'http', isTrusted: false };
 const friend: Peer = { ...stranger, address: '10.0.0.1', isTrusted: true };
@@ -76,13 +84,21 @@ describe.each(directions)('of %s', (_what, pass) => {
     'Cookie',
     'Via',
     'Cache-Control',
+    'Pragma',
     'Expires',
+    'Age',
     'Vary',
     'ETag',
+    'Last-Modified',
+    'Range',
+    'If-Range',
     'If-Match',
+    'If-None-Match',
+    'If-Modified-Since',
+    'If-Unmodified-Since',
     'Idempotency-Key',
   ])('Connection cannot take %s away (RFC 9110 §7.6.1)', name => {
-    expect(namesOf(pass(['Connection', name, name, 'value']))).toContain(name.toLowerCase());
+    expect(valuesOf(pass(['Connection', name, name, 'value']), name.toLowerCase())).toContain('value');
   });
 
   test('Via gets one more member, behind those that came (RFC 9110 §7.6.3)', () => {
@@ -211,6 +227,15 @@ test('end-to-end fields reach the upstream untouched and in order, whatever they
       expect(toClient(sent)).toEqual([...sent, 'Via', '1.1 warren']);
     }),
   );
+});
+
+test('what the upstream sees otherwise than the client sent it: what is made here, and what Connection takes away', () => {
+  for (const name of ['via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']) {
+    expect(isRewritten([], name)).toBe(true);
+  }
+  for (const name of ['accept', 'host', 'connection']) expect(isRewritten(['Connection', 'close'], name)).toBe(false);
+  expect(isRewritten(['Connection', 'close, X-Hop'], 'x-hop')).toBe(true);
+  expect(isRewritten(['Connection', 'Accept-Language, Cookie'], 'cookie')).toBe(false);
 });
 
 test('a list field on several lines is one list, a single one its first line (RFC 9110 §5.3)', () => {

@@ -113,6 +113,15 @@ describe('a job that waits', () => {
     expect(scene.after(60_000)).toEqual([]);
   });
 
+  test('is not ended by the death of a worker that had it, if it is repeatable: another may do it', () => {
+    const scene = new Scene().submit().seen();
+    scene.claim('worker-1');
+    scene.seen({ worker: 'worker-2' }, 10_000);
+    expect(scene.table.tick(scene.now)).toEqual({ ended: [], gone: ['worker-1'] });
+    expect(scene.claim('worker-2', 'attempt-2').granted).toBe(true);
+    expect(scene.part({ attempt: 'attempt-2' })).toBe(true);
+  });
+
   test('is granted, if it is repeatable, to whoever asks: its worker may have died', () => {
     const scene = new Scene().submit().seen().seen({ worker: 'worker-2' });
     expect(scene.claim('worker-1', 'a')).toMatchObject({ granted: true });
@@ -128,6 +137,11 @@ describe('a claimed job', () => {
     const scene = claimed();
     scene.now += 1_250;
     expect(scene.claim()).toEqual({ granted: true, leftMs: 28_750 });
+  });
+
+  test('waits like any other while nobody has asked for it', () => {
+    const scene = claimed().seen({}, 20_000);
+    expect(scene.after(0)).toEqual([]);
   });
 
   test('is granted to one worker, and to no other', () => {

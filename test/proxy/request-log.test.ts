@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { formatConsole, formatJson, LineWriter, type RequestRecord } from '../../services/proxy/request-log.ts';
+import { LineWriter } from '../../services/proxy/line-writer.ts';
+import { formatConsole, formatJson, type RequestRecord } from '../../services/proxy/request-log.ts';
 
 /** The request of the origin's own example (issue 2). */
 const answered: RequestRecord = {
@@ -86,7 +87,9 @@ describe('the structured log', () => {
       reason: 'no route',
       level: 'info',
     });
-    expect(parse({ ...answered, status: 502, by: { reason: 'refused' } })).toMatchObject({ level: 'error' });
+    for (const status of [500, 502]) {
+      expect(parse({ ...answered, status, by: { reason: 'refused' } })).toMatchObject({ level: 'error' });
+    }
   });
 
   test('names the trace (W3C Trace Context §3.2.2.3)', () => {

@@ -78,6 +78,18 @@ describe('a repeatable job', () => {
     expect(new Scene().hear().hear({ leaving: true }).deliver()).toBe('claim');
   });
 
+  test('of a proxy that left and is heard again counts from then on', () => {
+    const scene = new Scene().hear().hear({ leaving: true }).hear({ nextNumber: 20n });
+    expect(scene.deliver({ number: 19n })).toBe('claim');
+    expect(scene.deliver({ number: 20n })).toBe('execute');
+  });
+
+  test('of a session that was given up for a newer one and is heard again counts from then on', () => {
+    const scene = new Scene().hear().hear({ session: 'session-2' }).hear({ nextNumber: 20n });
+    expect(scene.deliver({ number: 19n })).toBe('claim');
+    expect(scene.deliver({ number: 20n })).toBe('execute');
+  });
+
   test('of an earlier session of the same proxy is asked for: nobody waits for it there', () => {
     const scene = new Scene().hear().hear({ session: 'session-2', nextNumber: 1n });
     expect(scene.deliver()).toBe('claim');

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   Upstream,
   type UpstreamFailure,
@@ -10,6 +10,9 @@ import {
   type UpstreamResponse,
 } from '../../services/worker/upstream.ts';
 import { startBackend } from '../support/backend.ts';
+
+// An answer that never comes shows soon.
+vi.setConfig({ testTimeout: 5_000 });
 
 const responseLimit = 100_000;
 const empty = Buffer.alloc(0);
@@ -254,7 +257,8 @@ describe('there is none', () => {
     });
     const abort = new AbortController();
     const outcome = call(upstreamAt(url), {}, abort.signal);
-    const gone = once(await arrived.promise, 'close');
+    const socket = await arrived.promise;
+    const gone = new Promise(resolve => socket.on('close', resolve));
     abort.abort();
     expect(await outcome).toMatchObject({ kind: 'aborted' });
     await gone;
@@ -282,6 +286,7 @@ test.each([
   ['a field that would break the message apart', { fields: ['X', 'a\r\nY: b'] }],
   ['a field beyond latin-1', { fields: ['X', 'Ā'] }],
   ['a target that is no path', { method: 'OPTIONS', target: '*' }],
+  ['a method that is no token', { method: 'G T' }],
 ] as const)(
   'a request with %s fails alone: no upstream is to blame, and those after it are served',
   async (_what, bad) => {
