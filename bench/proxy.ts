@@ -36,17 +36,26 @@ export async function run(argv: readonly string[]): Promise<void> {
     opening ??= openBroker(home, flags.broker);
     return opening;
   };
-  const end = async (): Promise<void> => {
+  let ending: Promise<void> | undefined;
+  const endAll = async (): Promise<void> => {
     await children.end();
     await (await opening?.catch(() => undefined))?.close();
     rmSync(home, { recursive: true, force: true });
+  };
+  const end = (): Promise<void> => {
+    ending ??= endAll();
+    return ending;
   };
   for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
     process.once(signal, () => void end().finally(() => process.exit(code)));
   }
   try {
     const results = await measureProxy(flags, { children, home, broker });
-    publish(results, flags);
+    if (!ending) publish(results, flags);
+  } catch (error) {
+    // After a signal, what failed, failed because of that.
+    if (!ending) process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
   } finally {
     await end();
   }
@@ -61,21 +70,22 @@ async function measureProxy(
   const profiles = profile ? resultsFolder : undefined;
   const subjects = await startSubjects({ children, load, broker, home, isWanted, against, profiles });
   if (subjects.length === 0) throw new Error('nothing to measure: see --help for the subjects');
-  const cells = await measureAll(subjects, plan, line => process.stderr.write(`${line}\n`));
+  const { cells, othersShare } = await measureAll(subjects, plan, line => process.stderr.write(`${line}\n`));
   const usesBroker = subjects.some(({ processes }) => processes.broker !== undefined);
   return {
     machine: describeMachine(load.describe, usesBroker ? (await broker()).describe : undefined),
-    method: describePlan(plan),
+    method: describePlan(plan, othersShare),
     subjects: subjects.map(({ key, name }) => ({ key, name })),
     cells,
     verdicts: judge(cells),
   };
 }
 
-function describePlan({ seconds, rounds, warmUpSeconds }: Plan): string {
+function describePlan({ seconds, rounds, warmUpSeconds }: Plan, othersShare: number): string {
   return (
     `1 KiB bodies; each cell is the median of ${rounds} × ${seconds} s, subjects in turn, after a warm-up of ` +
-    `${warmUpSeconds} s; all processes and the load generator share this machine.`
+    `${warmUpSeconds} s; all processes and the load generator share this machine, of whose CPU time processes that have ` +
+    `nothing to do with it took ${(100 * othersShare).toFixed(0)} % meanwhile.`
   );
 }
 

@@ -1,25 +1,34 @@
+import { join } from 'node:path';
 import { connect } from 'amqplib';
+import { startRabbitNode } from '../../services/up/rabbitmq-node.ts';
 
 /** The broker that a run uses. */
 export interface BenchBroker {
   readonly url: string;
   /** "RabbitMQ 3.10.8". */
   readonly describe: string;
-  /** Whose CPU counts as the broker's; none known for one that was given. */
+  /** Whose CPU counts as the broker's; none known for one that was given without. */
   readonly pids: readonly number[];
   close(): Promise<void>;
 }
 
-/** The one that is given, or a private RabbitMQ node in a temporary folder. */
-export async function openBroker(
-  home: string,
-  given: { readonly url?: string | undefined; readonly pid?: number | undefined },
-): Promise<BenchBroker> {
-  if (given.url !== undefined) {
-    const pids = given.pid === undefined ? [] : [given.pid];
-    return { url: given.url, describe: await versionOf(given.url), pids, close: async () => {} };
+export interface GivenBroker {
+  readonly url: string | undefined;
+  readonly pid: number | undefined;
+}
+
+/** The one that is given, or a private RabbitMQ node, on loopback, with its data in a temporary folder. */
+export async function openBroker(home: string, { url, pid }: GivenBroker): Promise<BenchBroker> {
+  if (url !== undefined) {
+    return { url, describe: await versionOf(url), pids: pid === undefined ? [] : [pid], close: async () => {} };
   }
-  throw new Error('later');
+  const node = await startRabbitNode({ dir: join(home, 'broker'), user: 'bench', password: 'bench' });
+  return {
+    url: node.url,
+    describe: `RabbitMQ ${node.version}`,
+    pids: node.pid === undefined ? [] : [node.pid],
+    close: () => node.close(),
+  };
 }
 
 /** What the broker says of itself when one connects. */

@@ -5,6 +5,8 @@ export interface Child {
   readonly name: string;
   readonly pid: number;
   readonly process: ChildProcess;
+  /** Rejects when it ends before it was asked to. */
+  readonly failed: Promise<never>;
 }
 
 /** Every process that this run started. Whatever happens, none is left behind: they are ended by their ids. */
@@ -23,12 +25,15 @@ export class Children {
   start(name: string, command: string, args: readonly string[], options: SpawnOptions = {}): Child {
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
     child.on('error', error => process.stderr.write(`bench: ${name}: ${error.message}\n`));
-    const started: Child = { name, pid: child.pid ?? 0, process: child };
     if (child.pid === undefined) throw new Error(`${name} cannot be started: ${command}`);
+    const failure = Promise.withResolvers<never>();
+    // Whoever waits for something of it hears of it; nobody else need.
+    failure.promise.catch(() => {});
+    const started: Child = { name, pid: child.pid, process: child, failed: failure.promise };
     this.#children.add(started);
     child.on('exit', (code, signal) => {
       this.#children.delete(started);
-      if (!this.#ending) process.stderr.write(`bench: ${name} ended by itself (${signal ?? code})\n`);
+      if (!this.#ending) failure.reject(new Error(`${name} ended by itself (${signal ?? code})`));
     });
     return started;
   }

@@ -29,6 +29,15 @@ export function cpuOfEnded(): number {
   return read(process.pid)?.reapedUs ?? 0;
 }
 
+/** CPU time of the whole machine since it began, in microseconds of all cores: all there was, and all that was used. */
+export function cpuOfMachine(): { readonly allUs: number; readonly usedUs: number } {
+  // proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal (what the host gave to others).
+  const ticks = readFileSync('/proc/stat', 'latin1').split('\n')[0]?.trim().split(/\s+/).slice(1, 9).map(Number) ?? [];
+  const all = ticks.reduce((sum, count) => sum + count, 0);
+  const unused = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { allUs: all * usPerTick, usedUs: (all - unused) * usPerTick };
+}
+
 function readAll(): Stat[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))

@@ -59,7 +59,11 @@ function formatFigures({ perSecond, p50Ms, p99Ms, problem }: Cell): string[] {
 
 function formatCpu({ cpuUs }: Cell): string[] {
   const all = Object.values(cpuUs).reduce((sum, us) => sum + us, 0);
-  return [...parts.map(part => cpuUs[part]?.toFixed(0) ?? ''), all.toFixed(0)];
+  return [...parts.map(part => formatUs(cpuUs[part])), formatUs(all)];
+}
+
+function formatUs(us: number | undefined): string {
+  return us?.toFixed(us < 100 ? 1 : 0) ?? '';
 }
 
 function formatMs(ms: number): string {

@@ -1,4 +1,4 @@
-import { cpuOf, cpuOfEnded } from './cpu.ts';
+import { cpuOf, cpuOfEnded, cpuOfMachine } from './cpu.ts';
 import { type Part, parts, type Subject } from './subject.ts';
 
 export interface Plan {
@@ -21,6 +21,12 @@ export interface Cell {
   readonly problem?: string;
 }
 
+export interface Measured {
+  readonly cells: readonly Cell[];
+  /** Share of the machine's CPU time that processes which are none of ours took meanwhile, 0 to 1. */
+  readonly othersShare: number;
+}
+
 /**
  * Measures all subjects in turn, round after round, and takes each cell's median: the drift of a shared machine then hits
  * all of them alike. Every other round goes backwards, so that nobody always follows the same neighbour.
@@ -29,11 +35,12 @@ export async function measureAll(
   subjects: readonly Subject[],
   plan: Plan,
   say: (line: string) => void,
-): Promise<Cell[]> {
+): Promise<Measured> {
   for (const subject of subjects) {
     await subject.check();
     await subject.run(Math.max(...plan.connections), plan.warmUpSeconds);
   }
+  const others = watchOthers(subjects);
   const cells: Cell[] = [];
   for (const connections of plan.connections) {
     const found = new Map<string, Cell[]>(subjects.map(({ key }) => [key, []]));
@@ -46,7 +53,20 @@ export async function measureAll(
     }
     for (const of of found.values()) cells.push(medianOf(of));
   }
-  return cells;
+  return { cells, othersShare: others() };
+}
+
+/** @returns what to call at the end: their share since now */
+function watchOthers(subjects: readonly Subject[]): () => number {
+  const brokers = subjects.flatMap(({ processes }) => processes.broker ?? []);
+  // A given broker is none of our children.
+  const ours = [process.pid, ...brokers];
+  const before = { ...cpuOfMachine(), oursUs: cpuOf(ours) };
+  return () => {
+    const { allUs, usedUs } = cpuOfMachine();
+    const othersUs = usedUs - before.usedUs - (cpuOf(ours) - before.oursUs);
+    return Math.max(0, othersUs / (allUs - before.allUs));
+  };
 }
 
 async function measure(subject: Subject, connections: number, seconds: number): Promise<Cell> {

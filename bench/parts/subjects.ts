@@ -43,8 +43,8 @@ export async function startSubjects(stage: Stage): Promise<Subject[]> {
   }
   if ((isWanted('c-pass') || isWanted('c-cache')) && nginxVersion() !== undefined) {
     const ports = { pass: passPort, cache: cachePort, backend: backendPort };
-    const { pid } = startNginx(children, join(home, 'nginx'), ports);
-    await untilOk(at(passPort, '/'));
+    const { pid, failed } = startNginx(children, join(home, 'nginx'), ports);
+    await Promise.race([untilOk(at(passPort, '/')), failed]);
     const processes = { proxy: [pid], backend };
     const pass = { key: 'c-pass', name: 'nginx proxy_pass', processes };
     const cache = { key: 'c-cache', name: 'nginx proxy_cache', processes };

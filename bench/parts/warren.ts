@@ -39,7 +39,7 @@ export async function startWarren(children: Children, options: WarrenOptions): P
   const worker = start('worker', ['--service', service, '--upstream', upstream]);
   const ports = ['--port', `${port}`, '--admin-port', `${adminPort}`];
   const proxy = start('proxy', ['--host', '127.0.0.1', ...ports, '--route', `*/=${service}`]);
-  await untilOk(`http://127.0.0.1:${adminPort}/readyz`);
+  await Promise.race([untilOk(`http://127.0.0.1:${adminPort}/readyz`), proxy.failed, worker.failed]);
   return { url: `http://127.0.0.1:${port}`, proxy, worker };
 }
 
