@@ -9,7 +9,7 @@ import { randomHex } from '../lib/random.ts';
 import { createApp } from './app.ts';
 import { type Message, MessageList } from './message-list.ts';
 import { loadPage } from './page.ts';
-import type { Draft } from './post.ts';
+import { type Draft, parseDraft } from './post.ts';
 import { createPostId, timeOfPostId } from './post-id.ts';
 import { createProblem, type Problem } from './problem.ts';
 
@@ -50,10 +50,12 @@ function messageFrom(id: string, post: Post): Message {
   return { id, author: post.author, text: post.text, replica: post.replica, at };
 }
 
-/** Undefined for bytes that are no post: this stream may be written to by others, and one bad entry must not stop it. */
-function decodeMessage({ messageId, body }: Delivery): Message | undefined {
+/** Undefined for what this form would not have sent: the stream may be written to by others, and one bad entry must not show. */
+function decodeMessage({ messageId, type, body }: Delivery): Message | undefined {
+  if (type !== 'warren.demo.v1.Post') return undefined;
   try {
-    return messageFrom(messageId, Post.decode(body));
+    const post = Post.decode(body);
+    return parseDraft({ author: post.author, text: post.text }).ok ? messageFrom(messageId, post) : undefined;
   } catch {
     return undefined;
   }
