@@ -10,6 +10,7 @@ import {
   WorkerAnnounce,
 } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery } from '../bus/bus.ts';
+import { messageOf } from '../lib/failure.ts';
 import { randomId } from '../lib/random.ts';
 import type { Ended, JobTable } from './job-table.ts';
 
@@ -155,7 +156,10 @@ export class Dispatcher {
     const now = this.#clock();
     switch (delivery.type) {
       case 'warren.proxy.v1.Parts':
-        for (const part of Parts.decode(delivery.body).parts) this.#part(part);
+        {
+          const { worker, parts } = Parts.decode(delivery.body);
+          for (const part of parts) this.#part(worker, part, now);
+        }
         break;
       case 'warren.proxy.v1.Claim': {
         const claim = Claim.decode(delivery.body);
@@ -179,11 +183,16 @@ export class Dispatcher {
     return 'ack';
   }
 
-  #part(part: Part): void {
-    if (!this.#table.part(part.job, part)) return;
+  #part(worker: string, part: Part, now: number): void {
+    if (!this.#table.part(part.job, { ...part, worker }, now)) return;
     const job = this.#jobs.get(part.job);
     if (part.last) this.#jobs.delete(part.job);
-    job?.listener.part(part);
+    try {
+      job?.listener.part(part);
+    } catch (error) {
+      // A bug of ours costs this client its answer, and nobody else's that travelled with it.
+      job?.listener.ended({ id: part.job, status: 502, reason: messageOf(error) });
+    }
   }
 
   #tick(): void {

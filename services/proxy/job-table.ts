@@ -53,10 +53,13 @@ export class JobTable {
   }
 
   /** @returns whether the part belongs to the response; `last` ends the job */
-  part(id: string, { attempt, index, last }: PartTerms): boolean {
+  part(id: string, { worker, attempt, index, last }: PartTerms, now: number): boolean {
     const job = this.#jobs.get(id);
     if (!job || index !== job.parts) return false;
     if ((job.claim || job.parts > 0) && job.attempt !== attempt) return false;
+    // From now on the response stands and falls with this worker.
+    if (!last) this.#workers.renew(worker, this.#limits.leaseMs, now);
+    job.holder = worker;
     job.attempt = attempt;
     job.parts++;
     if (last) this.#jobs.delete(id);
@@ -178,6 +181,7 @@ export interface ClaimTerms {
 }
 
 export interface PartTerms {
+  readonly worker: string;
   readonly attempt: string;
   readonly index: number;
   readonly last: boolean;

@@ -62,6 +62,8 @@ export function sendRefusal(
 
 /** For connections on which there is no request to answer: a whole response, after which they close. */
 export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Refusal): void {
+  // Node has taken its own listener off by now: a reset would be an uncaught error.
+  socket.on('error', () => socket.destroy());
   const text = `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;
   head += `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;

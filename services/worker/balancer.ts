@@ -34,14 +34,14 @@ export class Balancer {
     entry.requests++;
   }
 
-  /** @param outcome `refused`: no connection could be had; `failed`: it broke in the middle */
-  ended(url: string, outcome: 'ok' | 'failed' | 'refused', now: number): void {
+  /** @param outcome `refused`: no connection could be had; `failed`: it broke in the middle; `unknown`: we gave up */
+  ended(url: string, outcome: 'ok' | 'failed' | 'refused' | 'unknown', now: number): void {
     const entry = this.#find(url);
     entry.inFlight--;
     if (outcome === 'ok') {
       entry.refusals = 0;
       entry.ejectedUntil = 0;
-    } else entry.failures++;
+    } else if (outcome !== 'unknown') entry.failures++;
     // One outage refuses all that were on their way to it: together they count once.
     if (outcome === 'refused' && now >= entry.ejectedUntil) {
       entry.ejectedUntil = now + Math.min(firstEjectionMs * 2 ** entry.refusals, longestEjectionMs);

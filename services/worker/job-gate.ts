@@ -110,8 +110,8 @@ export interface DeliveryTerms {
   readonly redelivered: boolean;
 }
 
-/** Longer than any job is held in a queue after its cancel: a session's deadline, with room. */
-const cancelMemoryMs = 120_000;
+/** As long as a job can lie in a queue: the longest deadline that a route may have. */
+const cancelMemoryMs = 24 * 3_600_000;
 const memoryLimit = 50_000;
 
 function forgetOldest(memory: Map<string, number>): void {

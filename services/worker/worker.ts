@@ -68,6 +68,8 @@ class JobWorker implements Worker {
   #timer: NodeJS.Timeout | undefined;
   #offState: () => void = () => {};
   #leaving = false;
+  /** Time to drain is over: nothing is begun any more. */
+  #isForced = false;
 
   constructor({ bus, clock, log }: WorkerCollaborators, options: WorkerOptions) {
     this.#bus = bus;
@@ -166,14 +168,14 @@ class JobWorker implements Worker {
   async #claim(id: string, session: string, job: Job): Promise<Verdict> {
     const until = this.#clock() + job.deadlineMs;
     let unanswered = 0;
-    while (this.#clock() < until) {
+    while (this.#clock() < until && !this.#isForced) {
       if (this.#bus.state === 'connecting') await this.#reconnected();
       const attempt = randomId();
       const askedAt = this.#clock();
       const grant = await this.#ask(id, session, attempt);
       if (grant && !grant.granted) return 'ack';
       const now = this.#clock();
-      if (grant && this.#gate.mayExecute(id, { askedAt, leftMs: grant.leftMs }, now)) {
+      if (grant && !this.#isForced && this.#gate.mayExecute(id, { askedAt, leftMs: grant.leftMs }, now)) {
         // Delivered twice while we asked: the other delivery has begun it.
         const running = this.#running.get(id);
         return running ? running.verdict : this.#begin(id, session, attempt, job, grant.leftMs - (now - askedAt));
@@ -223,7 +225,10 @@ class JobWorker implements Worker {
 
   async #execute(id: string, session: string, attempt: string, job: Job, signal: AbortSignal): Promise<Verdict> {
     const { outcome, upstream } = await this.#call(job, signal);
-    if (outcome.kind === 'aborted') return 'ack'; // Whoever asked has gone, or been answered.
+    if (outcome.kind === 'aborted') {
+      // Most often whoever asked has gone, or been answered. Broken off by us at the end of our drain, another may do it.
+      return this.#isForced && !job.claim ? 'requeue' : 'ack';
+    }
     const common = { job: id, attempt, index: 0, last: true };
     const part =
       outcome.kind === 'response'
@@ -263,8 +268,7 @@ class JobWorker implements Worker {
       this.#balancer.began(upstream.url);
       const outcome = await upstream.call(job, signal);
       const refused = outcome.kind === 'unsent';
-      const isOk = outcome.kind !== 'unsent' && outcome.kind !== 'broken' && outcome.kind !== 'too-large';
-      this.#balancer.ended(upstream.url, refused ? 'refused' : isOk ? 'ok' : 'failed', this.#clock());
+      this.#balancer.ended(upstream.url, verdictOn(outcome.kind), this.#clock());
       const place = new URL(upstream.url).host;
       if (refused) {
         this.#log(`upstream ${place} refused: ${outcome.reason}`);
@@ -306,6 +310,7 @@ class JobWorker implements Worker {
     this.#leaving = true;
     this.#announce();
     const force = setTimeout(() => {
+      this.#isForced = true;
       for (const { abort } of this.#running.values()) abort.abort();
       for (const answer of [...this.#claims.values()]) answer(undefined);
     }, drainMs);
@@ -315,5 +320,21 @@ class JobWorker implements Worker {
     this.#offState();
     await this.#control?.close();
     await Promise.all([...this.#upstreams.values()].map(upstream => upstream.close()));
+  }
+}
+
+/** What an outcome says of the upstream; one that we broke off, or never sent, says nothing. */
+function verdictOn(kind: (UpstreamResponse | UpstreamFailure)['kind']): 'ok' | 'failed' | 'refused' | 'unknown' {
+  switch (kind) {
+    case 'response':
+      return 'ok';
+    case 'unsent':
+      return 'refused';
+    case 'broken':
+    case 'too-large':
+      return 'failed';
+    case 'aborted':
+    case 'invalid':
+      return 'unknown';
   }
 }

@@ -957,6 +957,34 @@ describe('a connection', () => {
     await client.closed;
   });
 
+  // "The server MUST NOT process any further requests received on that connection."
+  test('makes no more jobs once its last reply was sent (RFC 9112 §9.6)', async () => {
+    const scene = await edge({ script: sayOk, routes: [{ path: '/web' }] });
+    const client = scene.client().ask('POST', '/none', ['Content-Length: 10'], 'half ');
+    expect((await client.reply()).field('connection')).toBe('close');
+    client.send('whole').ask('POST', '/web', ['Content-Length: 4'], 'body');
+    await client.closed;
+    expect(scene.dispatcher.jobs).toHaveLength(0);
+  });
+
+  test.each([
+    ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'],
+    ['garbage', 'garbage\r\n\r\n'],
+    ['a body that is too large', `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n${bytes(1_000)}`],
+    ['a request that cannot be served', 'TRACE / HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('that is reset after %s harms nobody else', async (_what, text) => {
+    const scene = await edge({ script: sayOk });
+    for (let i = 0; i < 10; i++) {
+      const client = scene.client();
+      await once(client.socket, 'connect');
+      client.send(text);
+      if (i % 2) await once(client.socket, 'data');
+      client.socket.resetAndDestroy();
+    }
+    while ((await scene.connections()) > 0) await turn();
+    expect((await scene.fetch('GET')).status).toBe(200);
+  });
+
   test('closes when the client asks so, and for HTTP/1.0 (RFC 9112 §9.3)', async () => {
     const scene = await edge({ script: sayOk });
     for (const head of ['GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'GET / HTTP/1.0\r\n\r\n']) {

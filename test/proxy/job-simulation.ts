@@ -384,7 +384,8 @@ export function simulate(
           this.toBroker(
             () => {
               toProxy(owner, () => {
-                if (table.part(job.id, { attempt, index: 0, last: true })) answer(job.id, 200);
+                if (table.part(job.id, { worker: this.id, attempt, index: 0, last: true }, time.now))
+                  answer(job.id, 200);
               });
               this.fromBroker(() => {
                 for (const done of executing.done) done();

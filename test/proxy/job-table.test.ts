@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { JobTable, type JobTerms, type PartTerms, type WorkerTerms } from '../../services/proxy/job-table.ts';
 
 const limits = { queueTimeoutMs: 5_000, leaseMs: 3_000, brokerGraceMs: 1_000 };
-const whole: PartTerms = { attempt: 'attempt-1', index: 0, last: true };
+const whole: PartTerms = { worker: 'worker-1', attempt: 'attempt-1', index: 0, last: true };
 
 /** A table whose clock stands where the test says, with a job of service `web` in it, and as a rule one worker. */
 class Scene {
@@ -33,7 +33,7 @@ class Scene {
   }
 
   part(terms: Partial<PartTerms> = {}): boolean {
-    return this.table.part('job', { ...whole, ...terms });
+    return this.table.part('job', { ...whole, ...terms }, this.now);
   }
 
   /** What `tick` ends, after waiting. */
@@ -408,7 +408,7 @@ test('every job ends once, and afterwards is granted to nobody and takes no part
           job?.holders.add(each.worker);
           if (job?.claim) expect(job.holders.size).toBe(1);
         } else if (each.act === 'part') {
-          const taken = table.part(each.id, each);
+          const taken = table.part(each.id, { ...each, worker: 'x' }, now);
           if (taken) expect(open.has(each.id)).toBe(true);
           if (taken && each.last) close(each.id);
         } else if (each.act === 'seen') {
