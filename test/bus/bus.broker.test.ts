@@ -201,7 +201,8 @@ test('a consumer whose queue is deleted, or whose channel the broker closes, beg
 test('a message that cannot be sent at all fails at once', async () => {
   const client = bus(brokerUrl());
   await client.ready();
-  const publish = (key: string, body: Buffer): Promise<void> => client.publish({ type: 'warren.bus.v1.Answer', key, body });
+  const publish = (key: string, body: Buffer): Promise<void> =>
+    client.publish({ type: 'warren.bus.v1.Answer', key, body });
   await expect(publish('k'.repeat(300), empty)).rejects.toMatchObject({ code: 'BUS_REFUSED' });
   await expect(publish('key', Buffer.alloc(16 * 1024 * 1024 + 1))).rejects.toMatchObject({ code: 'BUS_TOO_LARGE' });
   await publish('key', empty);
