@@ -93,6 +93,8 @@ export function storageOf(exchange: Exchange, routeTtlSeconds: number | undefine
   const { method, requestFields, status, responseFields } = exchange;
   if (method !== 'GET' || status !== 200) return undefined;
   const cacheControl = listOf(responseFields, 'cache-control');
+  // The common case, on its own: this is asked of every response.
+  if (cacheControl === 'no-store') return undefined;
   const directives = parseCacheControl(cacheControl);
   if (directives.has('no-store') || directives.has('private') || directives.has('no-cache')) return undefined;
   const isPublic = directives.has('public');

@@ -82,7 +82,7 @@ export class JobGate {
   end(job: string, rememberMs: number, now: number): void {
     // Set again, so that the map stays in order of ending.
     this.#begun.delete(job);
-    this.#begun.set(job, now + rememberMs);
+    if (rememberMs > 0) this.#begun.set(job, now + rememberMs);
   }
 
   /** Forgets what cannot matter any more; to be called now and then. */

@@ -30,16 +30,31 @@ export interface UpstreamOptions {
   readonly responseLimit: number;
 }
 
+/** An AbortController with one listener: the real one costs more than all else that a job makes (docs/benchmarks.md). */
+export class Cancellation {
+  aborted = false;
+  onAbort: (() => void) | undefined;
+
+  abort(): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.onAbort?.();
+  }
+}
+
 const fieldsLimit = 64 * 1024;
 
 /** Keep-alive connections to one upstream. */
 export class Upstream {
   readonly url: string;
+  /** host:port, for people. */
+  readonly place: string;
   readonly #pool: Pool;
   readonly #responseLimit: number;
 
   constructor(url: string, { connections, connectTimeoutMs, responseLimit }: UpstreamOptions) {
     this.url = url;
+    this.place = new URL(url).host;
     this.#responseLimit = responseLimit;
     this.#pool = new Pool(url, {
       connections,
@@ -55,7 +70,7 @@ export class Upstream {
   /** Never rejects. Redirects are passed on, not followed. */
   call(
     { method, target, fields, body }: UpstreamRequest,
-    signal: AbortSignal,
+    signal: Cancellation,
   ): Promise<UpstreamResponse | UpstreamFailure> {
     return new Promise(resolve => {
       let isSent = false;
@@ -65,7 +80,7 @@ export class Upstream {
       const chunks: Buffer[] = [];
       let length = 0;
       const finish = (outcome: UpstreamResponse | UpstreamFailure): void => {
-        signal.removeEventListener('abort', onAbort);
+        signal.onAbort = undefined;
         resolve(outcome);
       };
       // First our word, then the abort: undici reports that as an error at once.
@@ -76,7 +91,7 @@ export class Upstream {
       if (signal.aborted) return onAbort();
       const problem = problemOf(method, target, fields);
       if (problem !== undefined) return finish({ kind: 'invalid', reason: problem });
-      signal.addEventListener('abort', onAbort);
+      signal.onAbort = onAbort;
       this.#pool.dispatch(
         { method, path: target, headers: fields, body: body.length > 0 ? body : null },
         {

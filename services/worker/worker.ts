@@ -7,7 +7,7 @@ import { randomId } from '../lib/random.ts';
 import { Balancer } from './balancer.ts';
 import { JobGate } from './job-gate.ts';
 import { ReplyBatcher } from './reply-batch.ts';
-import { Upstream, type UpstreamFailure, type UpstreamResponse } from './upstream.ts';
+import { Cancellation, Upstream, type UpstreamFailure, type UpstreamResponse } from './upstream.ts';
 
 export interface WorkerOptions {
   readonly service: string;
@@ -46,7 +46,7 @@ export async function startWorker(collaborators: WorkerCollaborators, options: W
 
 interface Running {
   readonly verdict: Promise<Verdict>;
-  readonly abort: AbortController;
+  readonly abort: Cancellation;
 }
 
 class JobWorker implements Worker {
@@ -212,18 +212,19 @@ class JobWorker implements Worker {
 
   #begin(id: string, session: string, attempt: string, job: Job, leftMs: number): Promise<Verdict> {
     this.#gate.begin(id);
-    const abort = new AbortController();
+    const abort = new Cancellation();
     const timer = setTimeout(() => abort.abort(), leftMs);
-    const verdict = this.#execute(id, session, attempt, job, abort.signal).finally(() => {
+    const verdict = this.#execute(id, session, attempt, job, abort).finally(() => {
       clearTimeout(timer);
       this.#running.delete(id);
-      this.#gate.end(id, job.deadlineMs, this.#clock());
+      // A repeatable one that comes again is claimed, and refused: no need to remember it.
+      this.#gate.end(id, job.claim ? job.deadlineMs : 0, this.#clock());
     });
     this.#running.set(id, { verdict, abort });
     return verdict;
   }
 
-  async #execute(id: string, session: string, attempt: string, job: Job, signal: AbortSignal): Promise<Verdict> {
+  async #execute(id: string, session: string, attempt: string, job: Job, signal: Cancellation): Promise<Verdict> {
     const { outcome, upstream } = await this.#call(job, signal);
     if (outcome.kind === 'aborted') {
       // Most often whoever asked has gone, or been answered. Broken off by us at the end of our drain, another may do it.
@@ -252,7 +253,7 @@ class JobWorker implements Worker {
   /** Tries upstreams until one takes the request; a repeatable one is tried again also when it broke on the way. */
   async #call(
     job: Job,
-    signal: AbortSignal,
+    signal: Cancellation,
   ): Promise<{ outcome: UpstreamResponse | UpstreamFailure; upstream: string }> {
     const tried = new Set<string>();
     let mayRepeat = !job.claim;
@@ -269,7 +270,7 @@ class JobWorker implements Worker {
       const outcome = await upstream.call(job, signal);
       const refused = outcome.kind === 'unsent';
       this.#balancer.ended(upstream.url, verdictOn(outcome.kind), this.#clock());
-      const place = new URL(upstream.url).host;
+      const { place } = upstream;
       if (refused) {
         this.#log(`upstream ${place} refused: ${outcome.reason}`);
         continue;

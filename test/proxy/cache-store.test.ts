@@ -186,7 +186,7 @@ describe('the capacity', () => {
   const body = 'x'.repeat(1_000);
 
   test('is kept by dropping what was least recently used', () => {
-    const scene = new Scene(5_400); // three of them
+    const scene = new Scene(8_400); // three of them
     for (const key of ['/a', '/b', '/c']) scene.put(key, body);
     expect(scene.store.entries).toBe(3);
     scene.find('/a');

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  Cancellation,
   Upstream,
   type UpstreamFailure,
   type UpstreamOptions,
@@ -17,7 +18,7 @@ vi.setConfig({ testTimeout: 5_000 });
 const responseLimit = 100_000;
 const empty = Buffer.alloc(0);
 const good: UpstreamRequest = { method: 'GET', target: '/', fields: ['Host', 'shop.example'], body: empty };
-const never = new AbortController().signal;
+const never = new Cancellation();
 
 const cleanup: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -114,8 +115,8 @@ describe('the request', () => {
     const upstream = upstreamAt(server.url, { connections: 1 });
     const first = call(upstream);
     const finish = await started.promise;
-    const abort = new AbortController();
-    const second = call(upstream, { target: '/second' }, abort.signal);
+    const abort = new Cancellation();
+    const second = call(upstream, { target: '/second' }, abort);
     abort.abort();
     expect((await second).kind).toBe('aborted');
     finish();
@@ -242,7 +243,9 @@ describe('there is none', () => {
 
   test('because we gave up before, and nothing was sent', async () => {
     const server = await backend();
-    expect(await call(upstreamAt(server.url), {}, AbortSignal.abort())).toMatchObject({ kind: 'aborted' });
+    const given = new Cancellation();
+    given.abort();
+    expect(await call(upstreamAt(server.url), {}, given)).toMatchObject({ kind: 'aborted' });
     expect(server.seen).toEqual([]);
   });
 
@@ -255,8 +258,8 @@ describe('there is none', () => {
       socket.write(said);
       arrived.resolve(socket);
     });
-    const abort = new AbortController();
-    const outcome = call(upstreamAt(url), {}, abort.signal);
+    const abort = new Cancellation();
+    const outcome = call(upstreamAt(url), {}, abort);
     const socket = await arrived.promise;
     const gone = new Promise(resolve => socket.on('close', resolve));
     abort.abort();
