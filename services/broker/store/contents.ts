@@ -139,7 +139,7 @@ export class Contents {
 
   startStreamAt(queue: QueueContents, firstOffset: number, ref: RecordRef): void {
     const stream = this.streamOf(queue);
-    // While replaying, copies of later entries may come before earlier ones: all that are there must be looked at.
+    // Whichever is less to look at: a log that is replayed says the start of a stream in one leap.
     if (firstOffset - stream.firstOffset <= stream.entries.count) {
       for (let offset = stream.firstOffset; offset < firstOffset; offset++) this.#drop(stream.entries.delete(offset));
     } else {

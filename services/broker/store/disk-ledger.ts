@@ -10,6 +10,7 @@ import type {
   Definition,
   Ledger,
   LedgerStats,
+  ReadLimits,
   Recovered,
   StoredMessage,
   StreamEntry,
@@ -25,7 +26,7 @@ import {
 } from './record.ts';
 import { recoveredOf } from './recovered.ts';
 import { RecoveredMessages } from './recovered-messages.ts';
-import { offsetKeeping, offsetSince, type ReadLimits, readStreamEntries, streamStateOf } from './stream-reads.ts';
+import { offsetKeeping, offsetSince, readStreamEntries, streamStateOf } from './stream-reads.ts';
 import { type TailCacheOptions, TailCaches, tailCacheDefaults } from './tail-caches.ts';
 
 export interface LedgerOptions extends JournalOptions, CleanerOptions, TailCacheOptions {}

@@ -41,6 +41,12 @@ export interface StreamState {
   readonly lastTimestampMs: number | undefined;
 }
 
+export interface ReadLimits {
+  readonly maxCount: number;
+  /** On disk, headers included. */
+  readonly maxBytes: number;
+}
+
 export interface LedgerStats {
   readonly bytesOnDisk: number;
   /** What a log without garbage would take. */
@@ -91,11 +97,7 @@ export interface Ledger {
    * once when the tail cache holds them, else from disk.
    * @throws Failure STORE_DAMAGED, DISK_ERROR
    */
-  readStream(
-    queue: string,
-    fromOffset: number,
-    limits: { readonly maxCount: number; readonly maxBytes: number },
-  ): StreamEntry[] | Promise<StreamEntry[]>;
+  readStream(queue: string, fromOffset: number, limits: ReadLimits): StreamEntry[] | Promise<StreamEntry[]>;
   /** Undefined if nothing was ever appended. */
   streamState(queue: string): StreamState | undefined;
   /** The first offset with this timestamp or a later one; the next offset if there is none. */

@@ -1,6 +1,5 @@
 import type { Failure } from '../../lib/failure.ts';
-import type { Ledger, LedgerStats, StoredMessage, StreamEntry, StreamState } from './ledger.ts';
-import type { ReadLimits } from './stream-reads.ts';
+import type { Ledger, LedgerStats, ReadLimits, StoredMessage, StreamEntry, StreamState } from './ledger.ts';
 import { compact } from './tail-cache.ts';
 
 /** As the disk's ledger counts one: frame, numbers, lengths. */

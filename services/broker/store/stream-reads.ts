@@ -1,13 +1,8 @@
 import type { StreamContents } from './contents.ts';
 import type { Journal, RecordRef } from './journal.ts';
-import type { StreamEntry, StreamState } from './ledger.ts';
+import type { ReadLimits, StreamEntry, StreamState } from './ledger.ts';
 import { indexOf, messageOf, timestampOf } from './record.ts';
 import type { TailCache } from './tail-cache.ts';
-
-export interface ReadLimits {
-  readonly maxCount: number;
-  readonly maxBytes: number;
-}
 
 /** What the cache has from there, the others from disk. */
 export function readStreamEntries(

@@ -224,6 +224,33 @@ test('a reader of old entries is not disturbed when their segment is cleaned awa
   expect(await disk.list()).not.toContain('00000001.log');
 });
 
+test('whatever is said in one turn shares one sync, and what comes meanwhile the next', async () => {
+  const { ledger } = await openOn(new SimulatedDisk(seededRandom(9)));
+  ledger.putQueue({ name: 'q' });
+  const waits: Promise<void>[] = [];
+  for (let i = 0; i < 100; i++) {
+    ledger.putMessage('q', i, numbered(i));
+    waits.push(synced(ledger));
+  }
+  await new Promise(resolve => setImmediate(resolve));
+  for (let i = 100; i < 200; i++) {
+    ledger.putMessage('q', i, numbered(i));
+    waits.push(synced(ledger));
+  }
+  await Promise.all(waits);
+  expect(ledger.stats.syncs).toBe(2);
+});
+
+test('the newest entries of a stream are read at once, older ones from disk', async () => {
+  const { ledger } = await openOn(new SimulatedDisk(seededRandom(10)), { streamCacheBytes: 5_000 });
+  ledger.putQueue({ name: 'log' });
+  for (let i = 0; i < 100; i++) ledger.appendStream('log', i, i, numbered(i));
+  expect(ledger.readStream('log', 95, all)).toHaveLength(5);
+  const older = ledger.readStream('log', 10, all);
+  expect(older).toBeInstanceOf(Promise);
+  expect((await older).map(({ offset }) => offset)).toEqual(Array.from({ length: 90 }, (_, i) => 10 + i));
+});
+
 test('what is not written yet can be read too', async () => {
   const { ledger } = await openOn(new SimulatedDisk(seededRandom(8)), { cacheBytes: 0, segmentBytes: 500 });
   ledger.putQueue({ name: 'log' });
