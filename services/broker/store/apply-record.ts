@@ -1,5 +1,4 @@
 import { bindingKey, type Contents, type QueueContents } from './contents.ts';
-import type { RecordRef } from './journal.ts';
 import {
   bindingOf,
   countOf,
@@ -11,6 +10,7 @@ import {
   timestampOf,
   typeOf,
 } from './record.ts';
+import type { RecordRef } from './record-ref.ts';
 
 /** Hears of messages while the log is replayed: of these the contents keep only the place. */
 export interface ReplayListener {

@@ -1,6 +1,6 @@
 import { EntryTable } from './entry-table.ts';
-import type { RecordRef } from './journal.ts';
 import type { Definition } from './ledger.ts';
+import type { RecordRef } from './record-ref.ts';
 import { SegmentUsage } from './segment-usage.ts';
 
 interface Defined {

@@ -4,7 +4,7 @@ import { Cleaner, type CleanerOptions, cleanerDefaults } from './cleaner.ts';
 import { bindingKey, Contents } from './contents.ts';
 import type { Disk } from './disk.ts';
 import { frameBytes } from './frame.ts';
-import { Journal, type JournalOptions, journalDefaults, type RecordRef } from './journal.ts';
+import { Journal, type JournalOptions, journalDefaults } from './journal.ts';
 import type {
   Binding,
   Definition,
@@ -24,6 +24,7 @@ import {
   encodeQueueDeleted,
   RecordEncoder,
 } from './record.ts';
+import type { RecordRef } from './record-ref.ts';
 import { recoveredOf } from './recovered.ts';
 import { RecoveredMessages } from './recovered-messages.ts';
 import { offsetKeeping, offsetSince, readStreamEntries, streamStateOf } from './stream-reads.ts';

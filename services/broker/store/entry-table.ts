@@ -1,4 +1,4 @@
-import type { RecordRef } from './journal.ts';
+import type { RecordRef } from './record-ref.ts';
 
 const chunkEntries = 64;
 

@@ -4,6 +4,7 @@ import type { Disk } from './disk.ts';
 import { FlushLoop, type FlushOptions } from './flush-loop.ts';
 import { type Checksum, crc, maxSegmentBytes, type Position, positionOf } from './frame.ts';
 import { readRecords } from './record-reads.ts';
+import type { RecordRef } from './record-ref.ts';
 import { type RecordVisitor, recover } from './recovery.ts';
 import { encodeHeader, headerBytes } from './segment-header.ts';
 import { walkSegment } from './segment-walk.ts';
@@ -24,12 +25,6 @@ export const journalDefaults: JournalOptions = {
   salt: () => randomInt(2 ** 32),
   after: (ms, act) => void setTimeout(act, ms),
 };
-
-/** Where a record is, and how much of the disk it takes, its frame included. */
-export interface RecordRef {
-  readonly position: Position;
-  readonly bytes: number;
-}
 
 export interface ScanLimits {
   readonly maxBytes: number;

@@ -1,6 +1,6 @@
 import type { Batch } from './batch.ts';
 import { type Checksum, decodeFrame, frameBytes, offsetOf, segmentOf } from './frame.ts';
-import type { RecordRef } from './journal.ts';
+import type { RecordRef } from './record-ref.ts';
 import type { Segments } from './segments.ts';
 
 /** Records this near each other are read in one go, up to so much at once. */

@@ -1,5 +1,5 @@
 import { segmentOf } from './frame.ts';
-import type { RecordRef } from './journal.ts';
+import type { RecordRef } from './record-ref.ts';
 
 /** How much of each segment still matters. */
 export class SegmentUsage {

@@ -1,7 +1,8 @@
 import type { StreamContents } from './contents.ts';
-import type { Journal, RecordRef } from './journal.ts';
+import type { Journal } from './journal.ts';
 import type { ReadLimits, StreamEntry, StreamState } from './ledger.ts';
 import { indexOf, messageOf, timestampOf } from './record.ts';
+import type { RecordRef } from './record-ref.ts';
 import type { TailCache } from './tail-cache.ts';
 
 /** What the cache has from there, the others from disk. */
