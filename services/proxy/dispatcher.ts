@@ -33,6 +33,8 @@ export interface JobListener {
 }
 
 export interface DispatcherOptions {
+  /** Whose workers are listened to: those of the routes. */
+  readonly services: readonly string[];
   readonly leaseMs: number;
   readonly renewMs: number;
   figures(): Figures;
@@ -82,7 +84,7 @@ export class Dispatcher {
         noAck: true,
         bindings: queueName => [
           { exchange: 'proxy.replies', key: queueName },
-          { exchange: 'proxy.events', key: 'worker.*' },
+          ...this.#options.services.map(service => ({ exchange: 'proxy.events', key: `worker.${service}` })),
         ],
         onQueue: queueName => {
           // A new queue is a new session: who heard the old one must hear this one before its jobs.

@@ -56,6 +56,7 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
     liveWorkers: () => new Map(services.map(service => [service, table.liveWorkers(service)])),
   });
   const dispatcher = new Dispatcher(bus, table, clock, {
+    services,
     leaseMs: worker.leaseMs,
     renewMs: worker.renewMs,
     figures: () => ({
