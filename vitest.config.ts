@@ -4,6 +4,8 @@ import { brokerReporter } from './test/support/broker-reporter.ts';
 import { brokersHere } from './test/support/brokers-here.ts';
 
 const here = await brokersHere(process.env);
+// Minutes each; `npm run test:long` runs them too.
+const long = process.env.WARREN_LONG ? [] : ['test/**/*.long.test.ts'];
 const reporter = brokerReporter(here);
 const integration = ['test/**/*.broker.test.ts'];
 // Two cores. Files, not tests within a file, run side by side.
@@ -28,7 +30,7 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...integration, 'test/**/*.long.test.ts'],
+          exclude: [...integration, ...long],
         },
       },
       ...here.projects.map(({ name, globalSetup, why }) => ({

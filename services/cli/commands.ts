@@ -1,10 +1,12 @@
+import { broker } from './broker.ts';
 import type { Command } from './command.ts';
 import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { proxy } from './proxy.ts';
+import { status } from './status.ts';
 import { up } from './up.ts';
 import { worker } from './worker.ts';
 
 /** All commands, in the order of `warren --help`. */
-export const commands: readonly Command[] = [up, proxy, worker, demo, configInit, configShow];
+export const commands: readonly Command[] = [up, broker, proxy, worker, demo, status, configInit, configShow];

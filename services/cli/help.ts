@@ -9,7 +9,7 @@ const INDENT = '  ';
 export function formatOverview(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   const rows = commands.map(({ name, summary }) => `${INDENT}${name.padEnd(width)}  ${summary}`);
-  return `warren: publish web services from behind NAT through one RabbitMQ broker
+  return `warren: publish web services from behind NAT through one message broker
 
 Usage: warren COMMAND [flags]
 
@@ -43,7 +43,7 @@ export function formatHelp(command: Command): string {
         const times = flag.repeatable ? ' (repeatable)' : '';
         const place = key === 'routes' ? '[route.NAME]' : key;
         return entry(
-          `--${flag.name} ${flag.value}${times}`,
+          `--${flag.name} ${flag.value}${times}`.trimEnd(),
           settingOf(key).doc,
           `${fallback(key, settings)}; ${envName(key)}; ${place}`,
         );

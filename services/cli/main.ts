@@ -1,7 +1,7 @@
+import { readVersion } from '../lib/version.ts';
 import { commands } from './commands.ts';
 import { describeError, dispatch, type Program } from './dispatch.ts';
 import type { Io } from './io.ts';
-import { readVersion } from './version.ts';
 
 /**
  * A Ctrl-C under `npx` or `npm start` may come twice: from the terminal to the whole process group, and from npm, which

@@ -31,6 +31,16 @@ export const brokerUrl: Format<string> = {
   format: String,
 };
 
+/** An HTTP API: `http://user:password@host:15672`, or https. The text is kept as it is, without a slash at its end. */
+export const httpUrl: Format<string> = {
+  parse(text) {
+    const url = URL.parse(text);
+    if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL');
+    return text.replace(/\/+$/, '');
+  },
+  format: String,
+};
+
 /** A backend: scheme, host and port and nothing else, since the path is the request's. Without a trailing slash. */
 export const upstreamUrl: Format<string> = {
   parse(text) {

@@ -10,15 +10,21 @@ export interface Flags {
   readonly problems: readonly string[];
 }
 
-/** The settings that have a flag with this command. `config` takes all flags, to show what they would do. */
+/**
+ * The settings that have a flag with this command. `config` takes all flags, to show what they would do; where the
+ * broker's own are called as another's (`--port`), the other is meant.
+ */
 export function flagsOf(command: CommandName): readonly { readonly key: SettingKey; readonly flag: FlagSpec }[] {
-  return settingKeys.flatMap(key => {
+  const found = settingKeys.flatMap(key => {
     const { flag, commands } = settingOf(key);
     return flag !== undefined && (command === 'config' || commands.includes(command)) ? [{ key, flag }] : [];
   });
+  const isOther = (key: SettingKey, name: string): boolean =>
+    found.some(({ key: other, flag }) => other !== key && flag.name === name);
+  return found.filter(({ key, flag }) => !key.startsWith('broker.') || !isOther(key, flag.name));
 }
 
-/** Reads `--flag value` and `--flag=value`. All flags take a value. */
+/** Reads `--flag value` and `--flag=value`, of switches `--flag`. */
 export function parseFlags(command: CommandName, argv: readonly string[]): Flags {
   const byName = new Map(flagsOf(command).map(({ key, flag }) => [flag.name, { key, flag }]));
   const values = new Map<SettingKey, string>();
@@ -38,12 +44,13 @@ export function parseFlags(command: CommandName, argv: readonly string[]): Flags
       if (inline === undefined && argv[at + 1]?.startsWith('-') === false) at++;
       continue;
     }
-    const value = inline ?? argv[at + 1];
+    const isSwitch = found?.flag.isSwitch === true;
+    const value = inline ?? (isSwitch ? 'true' : argv[at + 1]);
     if (value === undefined || (inline === undefined && value.startsWith('--'))) {
       problems.push(`--${name} needs a value: --${name} ${found?.flag.value ?? 'FILE'}`);
       continue;
     }
-    if (inline === undefined) at++;
+    if (inline === undefined && !isSwitch) at++;
     if (found === undefined) config = value;
     else {
       const before = found.flag.repeatable ? values.get(found.key) : undefined;

@@ -153,6 +153,11 @@ function contradictions(config: Config, command: CommandName, sources: ReadonlyM
   if (command === 'worker' && config.worker.upstream.length === 0) {
     problems.push('worker.upstream names no backend: warren worker --upstream http://127.0.0.1:3000');
   }
+  const { tlsCert, tlsKey, tlsCa } = config.broker;
+  if (command === 'broker' && (tlsCert === undefined) !== (tlsKey === undefined))
+    problems.push('TLS needs both broker.tls_cert and broker.tls_key: --tls-cert FILE --tls-key FILE');
+  if (command === 'broker' && tlsCa !== undefined && tlsCert === undefined)
+    problems.push('broker.tls_ca needs a certificate of the broker too: --tls-cert FILE --tls-key FILE');
   return problems;
 }
 

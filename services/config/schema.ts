@@ -35,7 +35,7 @@ export function createConvict(
     });
     const fallback = row.defaultFor?.[command] ?? row.default;
     const [section = '', name] = key.split('.');
-    const leaf = { doc: row.doc, default: fallback, format, env: envName(key), sensitive: row.sensitive === true };
+    const leaf = { doc: row.doc, default: fallback, format, env: envName(key), sensitive: row.sensitive !== undefined };
     if (name === undefined) schema[section] = leaf;
     else schema[section] = { ...(schema[section] ?? {}), [name]: leaf };
   }

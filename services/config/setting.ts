@@ -1,7 +1,7 @@
 import type { Format } from './format.ts';
 
 /** The commands that take settings. */
-export const commandNames = ['up', 'proxy', 'worker', 'demo', 'config'] as const;
+export const commandNames = ['up', 'broker', 'proxy', 'worker', 'demo', 'status', 'config'] as const;
 export type CommandName = (typeof commandNames)[number];
 
 /** One row of the table in `settings.ts`. */
@@ -17,17 +17,19 @@ export interface Setting<T> {
   /** The commands that heed it; their `--help` names it. */
   readonly commands: readonly CommandName[];
   readonly flag?: FlagSpec;
-  /** May hold a password: never shown in full, and not at all in errors. */
-  readonly sensitive?: true;
+  /** Is a password, or a list of URLs that may hold one: never shown in full, and not at all in errors. */
+  readonly sensitive?: 'password' | 'urls';
 }
 
 export interface FlagSpec {
   /** Without the dashes. */
   readonly name: string;
-  /** What stands for its value in `--help`. */
+  /** What stands for its value in `--help`; of a switch nothing. */
   readonly value: string;
   /** May be given several times; the values add up. Otherwise the last one counts. */
   readonly repeatable?: true;
+  /** Takes no value: its presence says `true` (`--name=false` the contrary). */
+  readonly isSwitch?: true;
 }
 
 /** A row, with the default's type taken from the format and not the other way round. */

@@ -1,5 +1,5 @@
-import { brokerUrl, listenHost, network, upstreamUrl } from './address.ts';
-import { choice, type Format, integer, list, port, text } from './format.ts';
+import { brokerUrl, httpUrl, listenHost, network, upstreamUrl } from './address.ts';
+import { choice, type Format, flag, integer, list, optional, port, text } from './format.ts';
 import { bytes, duration } from './quantity.ts';
 import { findDuplicate, type RouteSetting, routeText, serviceName } from './route.ts';
 import { type CommandName, type Setting, setting } from './setting.ts';
@@ -10,6 +10,8 @@ const GiB = 1024 * MiB;
 const DAY = 86_400_000;
 
 const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo'];
+/** They may run the embedded broker. */
+const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
@@ -52,21 +54,92 @@ const everything: RouteSetting = {
  */
 export const settings = {
   'broker.url': setting(list(brokerUrl), [], {
-    doc: 'The broker, or the nodes of its cluster, tried in turn; none: a private RabbitMQ on this machine is found.',
+    doc: 'The broker, or the nodes of its cluster, tried in turn; none: the one of the data directory, else one of our own (broker.kind).',
     flag: { name: 'broker', value: 'URL', repeatable: true },
+    commands: [...bus, 'status'],
+    sensitive: 'urls',
+  }),
+  'broker.kind': setting(choice('embedded', 'rabbitmq', 'container'), 'embedded', {
+    doc: 'What is started when no broker is configured: the embedded one, the RabbitMQ installed here as a private node, or one in a Docker container.',
+    flag: { name: 'broker-kind', value: 'KIND' },
     commands: bus,
-    sensitive: true,
   }),
   'broker.queue_type': setting(choice('classic', 'quorum'), 'classic', {
     doc: 'Kind of the shared queues: quorum for a cluster, classic (faster) for a single node.',
     flag: { name: 'queue-type', value: 'TYPE' },
     commands: work,
   }),
+  'broker.host': setting(listenHost, '127.0.0.1', {
+    doc: 'Address that `warren broker` listens on; beyond this machine give it a certificate too.',
+    flag: { name: 'host', value: 'ADDRESS' },
+    commands: ['broker'],
+  }),
+  'broker.port': setting(port, 5672, {
+    doc: 'Port of `warren broker` for AMQP; 0 is any free one.',
+    flag: { name: 'port', value: 'PORT' },
+    commands: ['broker'],
+  }),
+  'broker.user': setting(text, 'warren', {
+    doc: "Name of the administrator's account, which is made at the first start.",
+    flag: { name: 'user', value: 'NAME' },
+    commands: ['broker'],
+  }),
+  'broker.password': setting(optional(text), undefined, {
+    doc: 'Its password; none: a random one, kept in broker/account of the data directory. Flags show in `ps`: better in the environment or the file.',
+    flag: { name: 'password', value: 'PASSWORD' },
+    commands: ['broker'],
+    sensitive: 'password',
+  }),
+  'broker.memory': setting(flag, false, {
+    doc: 'Messages, queues and accounts in memory only: nothing is left when the broker ends.',
+    flag: { name: 'memory', value: '', isSwitch: true },
+    commands: ['broker'],
+  }),
+  'broker.tls_cert': setting(optional(text), undefined, {
+    doc: 'File with the certificate (PEM, with those between it and the root): AMQP over TLS only.',
+    flag: { name: 'tls-cert', value: 'FILE' },
+    commands: ['broker'],
+  }),
+  'broker.tls_key': setting(optional(text), undefined, {
+    doc: "File with the certificate's private key (PEM).",
+    flag: { name: 'tls-key', value: 'FILE' },
+    commands: ['broker'],
+  }),
+  'broker.tls_ca': setting(optional(text), undefined, {
+    doc: "File with the authorities that clients' certificates must come from (PEM); none: clients need no certificate.",
+    flag: { name: 'tls-ca', value: 'FILE' },
+    commands: ['broker'],
+  }),
+  'broker.http_host': setting(listenHost, '127.0.0.1', {
+    doc: "Address of the broker's HTTP API (queues, connections, accounts, metrics); it is not encrypted.",
+    commands: ['broker'],
+  }),
+  'broker.http_port': setting(port, 15_672, {
+    doc: 'Port of the HTTP API; 0 is any free one.',
+    flag: { name: 'http-port', value: 'PORT' },
+    commands: ['broker'],
+  }),
+  'broker.memory_limit': setting(optional(bytes(MiB, 1024 * GiB)), undefined, {
+    doc: "Bytes of messages in memory above which the embedded broker blocks publishers; none: 40 % of the machine's memory.",
+    flag: { name: 'memory-limit', value: 'SIZE' },
+    commands: brokers,
+  }),
+  'broker.disk_free_limit': setting(bytes(0, 1024 * GiB), 50 * MiB, {
+    doc: 'Free bytes on its disk below which the embedded broker blocks publishers.',
+    flag: { name: 'disk-free-limit', value: 'SIZE' },
+    commands: brokers,
+  }),
+  'broker.http_url': setting(optional(httpUrl), undefined, {
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account; none: known of the one of the data directory, else guessed from broker.url.",
+    flag: { name: 'broker-http', value: 'URL' },
+    commands: ['status'],
+    sensitive: 'urls',
+  }),
   'data.dir': setting(text, '.warren', {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: bus,
+    commands: [...bus, 'broker', 'status'],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",
@@ -87,12 +160,12 @@ export const settings = {
   'proxy.admin_host': setting(listenHost, '127.0.0.1', {
     doc: 'Address of the admin server (health, metrics, status).',
     flag: { name: 'admin-host', value: 'ADDRESS' },
-    commands: edge,
+    commands: [...edge, 'status'],
   }),
   'proxy.admin_port': setting(port, 8081, {
     doc: 'Port of the admin server.',
     flag: { name: 'admin-port', value: 'PORT' },
-    commands: edge,
+    commands: [...edge, 'status'],
   }),
   'proxy.backlog': setting(integer(1, 65_535), 511, {
     doc: 'Connections that the system holds before they are accepted.',

@@ -2,7 +2,7 @@ import { maskUrl } from './address.ts';
 import type { Source } from './config.ts';
 import { formatIniValue } from './ini.ts';
 import type { Loaded } from './load.ts';
-import { settingKeys, settingOf } from './settings.ts';
+import { type SettingKey, settingKeys, settingOf } from './settings.ts';
 
 const COMMENT_COLUMN = 40;
 
@@ -16,9 +16,7 @@ export function formatSettings({ config, values }: Loaded): string {
     if (name === undefined || value === undefined) continue;
     if (head !== section) lines.push(...(section === '' ? [] : ['']), `[${head}]`);
     section = head;
-    // Only lists of URLs are sensitive.
-    const text = settingOf(key).sensitive ? value.text.split(',').map(maskUrl).join(',') : value.text;
-    lines.push(commented(`${name} = ${formatIniValue(text)}`, formatSource(value.source)));
+    lines.push(commented(`${name} = ${formatIniValue(masked(key, value.text))}`, formatSource(value.source)));
   }
   const source = formatSource(values.get('routes')?.source ?? { kind: 'default' });
   for (const route of config.routes) {
@@ -29,6 +27,12 @@ export function formatSettings({ config, values }: Loaded): string {
     lines.push(`deadline_ms = ${route.deadlineMs}`);
   }
   return `${lines.map(line => line.trimEnd()).join('\n')}\n`;
+}
+
+function masked(key: SettingKey, text: string): string {
+  const { sensitive } = settingOf(key);
+  if (sensitive === 'password') return text === '' ? '' : '***';
+  return sensitive === 'urls' ? text.split(',').map(maskUrl).join(',') : text;
 }
 
 function commented(line: string, comment: string): string {

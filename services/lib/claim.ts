@@ -1,6 +1,6 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { randomHex } from './random.ts';
 import { commandLine } from './process-table.ts';
+import { randomHex } from './random.ts';
 
 /** Who has claimed: its process id, and the moment the system started it, since ids are used again. */
 interface Holder {

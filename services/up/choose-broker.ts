@@ -1,25 +1,29 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { keptAccount } from '../broker/account.ts';
+import { brokerDir, forgetWhereabouts, readWhereabouts, tellWhereabouts, type Whereabouts } from '../broker/home.ts';
+import { claim } from '../lib/claim.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { askBroker } from './amqp-hello.ts';
-import { claim } from './claim.ts';
 import { brokerImage, startContainer } from './container.ts';
 import { docker, dockerState, hasImage } from './docker.ts';
-import type { LocalBroker } from './local-broker.ts';
+import { type EmbeddedLimits, startEmbedded } from './embedded.ts';
 import { findRabbit } from './rabbitmq-install.ts';
 import { startRabbitNode } from './rabbitmq-node.ts';
+
+/** `embedded` runs in this process; the others are processes of their own, which end with this one. */
+export type BrokerKind = 'embedded' | 'rabbitmq' | 'container';
 
 export interface BrokerChoice {
   /** What was configured. Any: then nothing is looked for and nothing is started. */
   readonly urls: readonly string[];
   readonly dataDir: string;
-  /** Told what is going on where it takes seconds. */
+  /** What to start where there is none. Default embedded. */
+  readonly kind?: BrokerKind;
+  readonly limits?: EmbeddedLimits;
+  /** Told what is going on where it takes seconds, and what a broker of ours complains of. */
   readonly say: (line: string) => void;
   readonly signal?: AbortSignal;
-  /** How a broker is looked for on this machine; a test looks away. */
-  readonly look?: { readonly findRabbit: typeof findRabbit; readonly dockerState: typeof dockerState };
 }
 
 export interface ChosenBroker {
@@ -33,32 +37,25 @@ export interface ChosenBroker {
 /** Somebody else's broker may be just booting; longer than that it is stuck. */
 const patienceMs = 90_000;
 
-/** How to get a broker, in one line. */
-export const howToGetOne =
-  'apt-get install rabbitmq-server, or start Docker, or name one with --broker amqp://user:password@host';
-
 /**
  * The broker to use: the configured one; else the one that another process runs for the same data directory; else one
- * of our own on this machine, private to it, with its data in `<dataDir>/broker`: RabbitMQ if it is installed, else in
- * a container. Our own is told to others by `<dataDir>/broker/url` (0600) until `close`, and ends with this process.
- * @throws Failure NO_BROKER (there is none to be had), BROKER_HELD (the other process's does not answer), and those of
- * `startRabbitNode` and `startContainer`
+ * of our own on this machine, private to it, with its data in `<dataDir>/broker`. Our own is told to others by files
+ * there (0600) until `close`, and ends with this process.
+ * @throws Failure BROKER_HELD (the other process's does not answer), NO_BROKER (the kind that was asked for cannot be
+ * had), and those of `startEmbeddedBroker`, `startRabbitNode` and `startContainer`
  */
 export async function chooseBroker(choice: BrokerChoice): Promise<ChosenBroker> {
   const { urls, dataDir, say, signal } = choice;
   if (urls.length > 0)
     return { urls, describe: `as configured: ${urls.map(placeOf).join(', ')}`, close: async () => {} };
-  const dir = resolve(dataDir, 'broker');
-  await mkdir(resolve(dataDir), { recursive: true, mode: 0o700 });
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const urlFile = join(dir, 'url');
+  const dir = await brokerDir(resolve(dataDir));
   const deadline = performance.now() + patienceMs;
   for (let waiting = false; ; waiting = true) {
     signal?.throwIfAborted();
     const mine = await claim(join(dir, 'owner'));
-    if ('release' in mine) return own(dir, urlFile, choice, mine.release);
-    const url = (await readFile(urlFile, 'utf8').catch(() => '')).trim();
-    if (url !== '' && (await answers(url)))
+    if ('release' in mine) return own(dir, choice, mine.release);
+    const { url } = (await readWhereabouts(dir)) ?? {};
+    if (url !== undefined && (await answers(url)))
       return { urls: [url], describe: `the one of process ${mine.heldBy}, ${placeOf(url)}`, close: async () => {} };
     if (performance.now() > deadline)
       throw new Failure(
@@ -70,20 +67,15 @@ export async function chooseBroker(choice: BrokerChoice): Promise<ChosenBroker> 
   }
 }
 
-async function own(
-  dir: string,
-  urlFile: string,
-  choice: BrokerChoice,
-  release: () => Promise<void>,
-): Promise<ChosenBroker> {
+async function own(dir: string, choice: BrokerChoice, release: () => Promise<void>): Promise<ChosenBroker> {
   try {
     // Of an owner that was killed.
-    await rm(urlFile, { force: true });
+    await forgetWhereabouts(dir);
     const broker = await startOne(dir, choice);
-    await replaceFile(urlFile, `${broker.url}\n`);
+    await tellWhereabouts(dir, broker);
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
-      await rm(urlFile, { force: true });
+      await forgetWhereabouts(dir);
       await broker.close();
       await release();
     };
@@ -101,47 +93,36 @@ async function own(
   }
 }
 
-async function startOne(
-  dir: string,
-  { say, signal, look = { findRabbit, dockerState } }: BrokerChoice,
-): Promise<LocalBroker> {
-  const account = { user: 'warren', password: await passwordIn(dir), ...(signal ? { signal } : {}) };
-  const installed = look.findRabbit();
-  if (installed !== undefined) {
-    say(`starting a private RabbitMQ ${installed.version}`);
-    return startRabbitNode({ dir: join(dir, 'node'), ...account });
+type Started = Whereabouts & Pick<ChosenBroker, 'describe' | 'close'>;
+
+async function startOne(dir: string, choice: BrokerChoice): Promise<Started> {
+  const { kind = 'embedded', say, signal, limits = {} } = choice;
+  const account = await keptAccount(dir, 'warren');
+  if (kind === 'embedded') return startEmbedded({ dir, account, limits }, say);
+  const options = { ...account, ...(signal ? { signal } : {}) };
+  if (kind === 'container') await prepareEngine(choice);
+  else {
+    const version = findRabbit()?.version;
+    if (version !== undefined) say(`starting a private RabbitMQ ${version}`);
   }
-  const engine = await look.dockerState(signal);
-  if (!engine.ok) throw new Failure('NO_BROKER', `no message broker here: ${howToGetOne}`);
+  const broker = await (kind === 'container'
+    ? startContainer({ ...options, dir: join(dir, 'container') })
+    : startRabbitNode({ ...options, dir: join(dir, 'node') }));
+  return { ...broker, http: undefined };
+}
+
+/** @throws Failure NO_BROKER */
+async function prepareEngine({ say, signal }: BrokerChoice): Promise<void> {
+  const engine = await dockerState(signal);
+  if (!engine.ok) throw new Failure('NO_BROKER', `no container can be started here: ${engine.why}`);
   if (!(await hasImage(brokerImage, signal))) {
     say(`fetching the image ${brokerImage}`);
     await docker(['pull', '--quiet', brokerImage], { timeoutMs: 600_000, signal }).catch(error => {
       signal?.throwIfAborted();
-      throw new Failure(
-        'NO_BROKER',
-        `no message broker here, and its image cannot be had (${messageOf(error)}): ${howToGetOne}`,
-        { cause: error },
-      );
+      throw new Failure('NO_BROKER', `the image ${brokerImage} cannot be had: ${messageOf(error)}`, { cause: error });
     });
   }
   say('starting RabbitMQ in a container');
-  return startContainer({ dir: join(dir, 'container'), ...account });
-}
-
-/** Made once and kept: the data knows the account by it. 24 random bytes. */
-async function passwordIn(dir: string): Promise<string> {
-  const file = join(dir, 'password');
-  const kept = (await readFile(file, 'utf8').catch(() => '')).trim();
-  if (kept !== '') return kept;
-  const made = randomBytes(24).toString('base64url');
-  await replaceFile(file, `${made}\n`);
-  return made;
-}
-
-/** Readers see the old text or the new, and only this user's. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await rename(`${file}.new`, file);
 }
 
 async function answers(url: string): Promise<boolean> {

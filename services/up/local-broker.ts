@@ -1,19 +1,21 @@
 /**
- * A RabbitMQ that this process started on this machine and ends with it. Bound to 127.0.0.1 only.
+ * A broker that this process started as another one on this machine, and ends with it. Bound to 127.0.0.1 only.
  *
- * Modes: *running* (from `startRabbitNode` / `startContainer`, or `start`) → *frozen* (`freeze`) → *running* (`thaw`);
+ * Modes: *running* (from `startRabbitNode` / `startContainer`, in tests also `startEmbeddedProcess`, or `start`) → *frozen* (`freeze`) → *running* (`thaw`);
  * *running* or *frozen* → *stopped* (`stop`, `kill`, or by itself) → *running* (`start`, same port, same data);
  * any → *closed* (`close`), for good. A call that does not fit the mode does nothing.
  */
 export interface LocalBroker {
   /** amqp://user:password@127.0.0.1:port, the same over all restarts. */
   readonly url: string;
+  /** Of its HTTP API, with the account, the same over all restarts; where there is one. */
+  readonly httpUrl?: string;
   /** As the broker says it in its handshake, e.g. `3.10.8`. */
   readonly version: string;
-  readonly kind: 'rabbitmq-node' | 'container';
+  readonly kind: 'rabbitmq-node' | 'container' | 'embedded';
   /** One line for people, without the password: which broker, where, its data. */
   readonly describe: string;
-  /** Of the Erlang VM, while it runs as our own process. */
+  /** Of the Erlang VM or Node, while it runs as our own process. */
   readonly pid?: number | undefined;
   /** Resolves when it answers a login again. Rejects with a Failure whose code begins with `BROKER_`. */
   start(): Promise<void>;

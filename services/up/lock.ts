@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { claim } from '../lib/claim.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { claim } from './claim.ts';
 
 /**
  * Makes the data directory (0700) and takes it for this process.

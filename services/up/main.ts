@@ -8,12 +8,12 @@ import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
 import { lockHome } from './lock.ts';
-import { dataDirOf } from './with-broker.ts';
+import { choiceOf, dataDirOf } from './with-broker.ts';
 
 /** Ctrl-C must have ended everything, the broker included, within 5 s. */
 const drainMs = 1_000;
 
-/** `warren up`: broker, proxy, sample backends and their workers, all in this process but for the broker. */
+/** `warren up`: broker, proxy, sample backends and their workers, all in this process (but for a broker of another kind). */
 export const run: Run = async (config, stop, io) => {
   const ends: (() => Promise<void>)[] = [];
   const dataDir = dataDirOf(config, io);
@@ -30,7 +30,7 @@ export const run: Run = async (config, stop, io) => {
   let broker: Awaited<ReturnType<typeof chooseBroker>>;
 
   try {
-    broker = await chooseBroker({ urls: config.broker.url, dataDir, say: log, signal: stop });
+    broker = await chooseBroker({ ...choiceOf(config, io), signal: stop });
     ends.push(() => broker.close());
     const { queueType } = config.broker;
 

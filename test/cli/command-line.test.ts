@@ -43,7 +43,7 @@ describe('help', () => {
     expect(stdout).toContain(`Usage: warren ${name}`);
     if (command.settings === undefined) return;
     for (const { key, flag } of flagsOf(command.settings)) {
-      expect(stdout).toContain(`--${flag.name} ${flag.value}`);
+      expect(stdout).toContain(`--${flag.name} ${flag.value}`.trimEnd());
       expect(stdout).toContain(envName(key));
     }
     expect(stdout).toContain('--config FILE');

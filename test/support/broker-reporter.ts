@@ -10,7 +10,10 @@ export function brokerReporter({ projects, missing }: BrokersHere): Reporter {
         const here = projects.find(({ name }) => name === project.name);
         const { broker } = project.getProvidedContext();
         if (here !== undefined && broker !== undefined)
-          ran.set(project.name, `RabbitMQ ${broker.version} (${here.from})`);
+          ran.set(
+            project.name,
+            `${broker.kind === 'embedded' ? 'the embedded broker' : 'RabbitMQ'} ${broker.version} (${here.from})`,
+          );
       }
       if (ran.size === 0) return;
       const lack = missing.length > 0 ? `; could not have: ${missing.join(', ')}` : '';

@@ -8,7 +8,9 @@ import { startContainer } from '../../services/up/container.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { findRabbit } from '../../services/up/rabbitmq-install.ts';
 import { startRabbitNode } from '../../services/up/rabbitmq-node.ts';
-import './provided.ts';
+import { startEmbeddedProcess } from './embedded-process.ts';
+import { ownMemoryLimit } from './memory-alarm.ts';
+import type { ProvidedBroker } from './provided.ts';
 
 /** The broker that all tests of the project share, with an administrator's account. Keep apart by `uniqueName`. */
 export function brokerUrl(): string {
@@ -16,17 +18,14 @@ export function brokerUrl(): string {
 }
 
 /**
- * A broker of the same kind as the project's, for one test alone: to be stopped, killed, frozen. Takes 2 to 4 s. Closed
+ * A broker of the same kind as the project's, for one test alone: to be stopped, killed, frozen. Takes 2 to 4 s, the embedded one half a second. Closed
  * when the test ends; one that was started in a `beforeAll` is to be closed in the `afterAll`.
  */
 export async function ownBroker(): Promise<LocalBroker> {
   const dir = await mkdtemp(join(tmpdir(), 'warren-test-'));
   const account = { user: 'test', password: randomHex(32) };
   const { kind } = inject('broker');
-  const inContainer = kind === 'container' || (kind === 'configured' && findRabbit() === undefined);
-  const broker = await (inContainer
-    ? startContainer({ dir, ...account, keepData: false })
-    : startRabbitNode({ dir, ...account }));
+  const broker = await startOf(kind, { dir, ...account });
   const close = async (): Promise<void> => {
     await broker.close();
     await rm(dir, { recursive: true, force: true });
@@ -39,6 +38,16 @@ export async function ownBroker(): Promise<LocalBroker> {
     },
     close,
   };
+}
+
+function startOf(
+  kind: ProvidedBroker['kind'],
+  options: { dir: string; user: string; password: string },
+): Promise<LocalBroker> {
+  // Small enough to be filled by a test, see `setMemoryAlarm`.
+  if (kind === 'embedded') return startEmbeddedProcess({ ...options, flags: ['--memory-limit', ownMemoryLimit] });
+  const inContainer = kind === 'container' || (kind === 'configured' && findRabbit() === undefined);
+  return inContainer ? startContainer({ ...options, keepData: false }) : startRabbitNode(options);
 }
 
 /** An empty directory, removed at the end of the test. */

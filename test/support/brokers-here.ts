@@ -1,4 +1,3 @@
-import { howToGetOne } from '../../services/up/choose-broker.ts';
 import { brokerImage } from '../../services/up/container.ts';
 import { dockerState, hasImage } from '../../services/up/docker.ts';
 import { findRabbit } from '../../services/up/rabbitmq-install.ts';
@@ -24,16 +23,18 @@ const floor = '3.10';
 const norm = '4.0';
 
 /**
- * Which brokers this machine can give the integration tests: RabbitMQ 3.10, the floor (installed), and 4.0, the norm
- * (in Docker). `WARREN_BROKER_URL` names one to use instead of both. What cannot be had is left out, unless
- * `WARREN_REQUIRE_BROKERS` (`3.10,4.0`) asks for it, or nothing is left: then there is a project that fails and says so.
+ * Which brokers this machine can give the integration tests: the embedded one, always; RabbitMQ 3.10, the floor
+ * (installed), and 4.0, the norm (in Docker). `WARREN_BROKER_URL` names one to use instead of all. What cannot be had is
+ * left out, unless `WARREN_REQUIRE_BROKERS` (`3.10,4.0`) asks for it: then there is a project that fails and says so.
  */
 export async function brokersHere(env: NodeJS.ProcessEnv): Promise<BrokersHere> {
   if (env.WARREN_BROKER_URL) {
     const configured = { name: 'configured', from: 'WARREN_BROKER_URL', globalSetup: 'global-setup-configured.ts' };
     return { projects: [configured], missing: [] };
   }
-  const projects: BrokerProject[] = [];
+  const projects: BrokerProject[] = [
+    { name: 'embedded', from: 'this checkout', globalSetup: 'global-setup-embedded.ts' },
+  ];
   const lacking = new Map<string, string>();
 
   const installed = findRabbit();
@@ -69,12 +70,5 @@ export async function brokersHere(env: NodeJS.ProcessEnv): Promise<BrokersHere> 
         why: `WARREN_REQUIRE_BROKERS asks for RabbitMQ ${version}, and it cannot be had here: ${why ?? 'no such test broker'}`,
       });
   }
-  if (projects.length === 0)
-    projects.push({
-      name: 'no-broker',
-      from: '',
-      globalSetup,
-      why: `integration tests need a message broker: ${howToGetOne.replace('--broker ', 'WARREN_BROKER_URL=')}`,
-    });
   return { projects, missing };
 }

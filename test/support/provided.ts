@@ -9,6 +9,8 @@ export interface ProvidedBroker {
   /** With an administrator's account. */
   readonly url: string;
   readonly kind: LocalBroker['kind'] | 'configured';
+  /** Of its HTTP API, with the same account; where there is one. */
+  readonly httpUrl?: string;
 }
 
 declare module 'vitest' {

@@ -13,7 +13,11 @@ export interface Holder {
 }
 
 /** Another process that starts a broker and holds it. Rejects with what it printed when it fails. */
-export async function startHolder(kind: 'node' | 'container' | 'choose', dir: string, uid?: number): Promise<Holder> {
+export async function startHolder(
+  kind: 'node' | 'container' | `choose-${string}`,
+  dir: string,
+  uid?: number,
+): Promise<Holder> {
   const program = join(import.meta.dirname, 'hold-broker.ts');
   const child = spawn(process.execPath, [program, kind, dir], {
     stdio: ['ignore', 'pipe', 'pipe'],

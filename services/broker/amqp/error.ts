@@ -47,6 +47,8 @@ const maxTextBytes = 255;
  */
 export class AmqpError extends Error {
   readonly code: ReplyCode;
+  /** What is behind the code's name in the text, whole. */
+  readonly explanation: string;
   readonly text: string;
   readonly classId: number;
   readonly methodId: number;
@@ -58,10 +60,16 @@ export class AmqpError extends Error {
     super(text, options);
     this.name = 'AmqpError';
     this.code = code;
+    this.explanation = explanation;
     this.text = text;
     this.classId = method.classId;
     this.methodId = method.methodId;
     this.scope = scope;
+  }
+
+  /** The same as the answer to that method, unless it answers one already: who finds an error need not know for whom. */
+  answering(method: MethodId): AmqpError {
+    return this.classId === 0 ? new AmqpError(this.code, this.explanation, method, { cause: this }) : this;
   }
 }
 

@@ -1,15 +1,19 @@
-import { encodeRoute } from '../amqp/content.ts';
 import { AmqpError } from '../amqp/error.ts';
-import type { Definition, Ledger, Recovered } from '../store/ledger.ts';
-import { deadProperties, isCycle } from './dead-letter.ts';
-import { Exchange, type ExchangeSettings, type ExchangeType } from './exchange.ts';
+import type { Ledger } from '../store/ledger.ts';
+import { storedKey } from './binding-key.ts';
+import { Burials } from './burials.ts';
+import type { Exchange } from './exchange.ts';
+import { checkNotDefault, Exchanges } from './exchanges.ts';
+import { limits } from './limits.ts';
 import type { Entry, Message } from './message.ts';
-import type { Clock } from './ports.ts';
-import { type DeadReason, MessageQueue, type QueueHost } from './queue.ts';
-import { checkEquivalent, type Declared, type QueueSettings, queueSettings } from './settings.ts';
+import { type Clock, ledgerStream } from './ports.ts';
+import { type DeadReason, type KeptMessage, MessageQueue, type QueueHost } from './queue.ts';
+import { checkOwner, type Queue, Queues } from './queues.ts';
+import { type Kept, recover } from './recover.ts';
+import { checkEquivalent, type Declared, newQueueSettings, type QueueSettings } from './settings.ts';
 import { StreamQueue } from './stream.ts';
 
-export type Queue = MessageQueue | StreamQueue;
+export type { Queue };
 
 /** What became of a published message. */
 export interface Published {
@@ -20,64 +24,57 @@ export interface Published {
   readonly isLogged: boolean;
 }
 
+/** Messages since the start. */
+export interface Totals {
+  readonly published: number;
+  readonly delivered: number;
+  readonly acked: number;
+}
+
 export interface BrokerParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
-  /** That many random characters of base64url. */
-  readonly randomName: () => string;
   readonly warn: (line: string) => void;
 }
 
-/** The one virtual host's exchanges and queues, and what clients may do with them; who may is `Rights`' business. */
+export interface BindingEnds {
+  readonly queue: string;
+  readonly exchange: string;
+  readonly key: string;
+  /** Tells these arguments from others; '' for none. Without NUL. */
+  readonly args: string;
+}
+
+/**
+ * The one virtual host's exchanges and queues, and what clients may do with them; who may is `Rights`' business. Whoever has called it
+ * calls `flush` at the end of the turn.
+ */
 export class Broker implements QueueHost {
   readonly #ledger: Ledger;
   readonly #clock: Clock;
-  readonly #randomName: () => string;
   readonly #warn: (line: string) => void;
-  readonly #exchanges = new Map<string, Exchange<Queue>>();
-  readonly #queues = new Map<string, Queue>();
+  readonly #exchanges: Exchanges<Queue>;
+  readonly #queues = new Queues();
+  readonly #burials: Burials<Queue>;
   /** Streams with entries that are not on disk yet. */
   readonly #dirty = new Set<StreamQueue>();
   #heldBytes = 0;
-  /** Dead letters of dead letters, handled one after the other. */
-  #burials: (() => void)[] | undefined;
+  /** What queues that are deleted had counted. */
+  #gone: Totals = { published: 0, delivered: 0, acked: 0 };
+  /** Publishes that their publishers were told of. */
+  confirmed = 0;
 
-  constructor({ ledger, clock, randomName, warn }: BrokerParts, recovered?: Recovered) {
+  constructor({ ledger, clock, warn }: BrokerParts, kept?: Kept) {
     this.#ledger = ledger;
     this.#clock = clock;
-    this.#randomName = randomName;
     this.#warn = warn;
-    this.#addExchange({ name: '', type: 'direct', durable: true, autoDelete: false, internal: false });
-    for (const type of ['direct', 'fanout', 'topic'] as const) {
-      this.#addExchange({ name: `amq.${type}`, type, durable: true, autoDelete: false, internal: false });
-    }
-    if (recovered) this.#recover(recovered);
-  }
-
-  #recover({ exchanges, queues, bindings, messages }: Recovered): void {
-    for (const definition of exchanges) this.#addExchange(definition as unknown as ExchangeSettings);
-    for (const definition of queues) {
-      const settings = queueSettings(definition as unknown as Declared);
-      const kept = (messages.get(settings.name) ?? []).map(({ index, deliveryCount, message }) => ({
-        index,
-        expiresAt: message.expiresAt,
-        returns: deliveryCount,
-        message: {
-          ...message,
-          route: encodeRoute(message.exchange, message.key),
-          isPersistent: true,
-          expirationMs: undefined,
-        },
-      }));
-      this.#addQueue(
-        settings,
-        settings.type === 'stream' ? this.#openStream(settings) : new MessageQueue(settings, this, undefined, kept),
-      );
-    }
-    for (const { exchange, queue, key } of bindings) {
-      const to = this.#queues.get(queue);
-      if (to) this.#exchanges.get(exchange)?.bind(key, to);
-    }
+    this.#exchanges = new Exchanges(ledger);
+    this.#burials = new Burials({
+      now: () => Math.floor(this.now() / 1000),
+      exchange: name => this.#exchanges.find(name),
+      put: (queue, message) => void this.#put(queue, message),
+    });
+    if (kept) recover(kept, this.#exchanges, (settings, messages) => this.#open(settings, undefined, messages));
   }
 
   // --- what a queue needs of its host
@@ -116,225 +113,144 @@ export class Broker implements QueueHost {
   }
 
   expired(queue: MessageQueue): void {
-    if (!queue.isDeleted) this.#removeQueue(queue);
+    if (!queue.isDeleted) for (const consumer of this.#remove(queue).consumers) consumer.cancelled();
   }
 
-  deadLetter(queue: MessageQueue, { message }: Entry, reason: DeadReason): void {
-    const { deadLetterExchange, deadLetterKey } = queue.settings;
-    const exchange = deadLetterExchange === undefined ? undefined : this.#exchanges.get(deadLetterExchange);
-    if (!exchange) return;
-    const key = deadLetterKey ?? message.key;
-    const bury = (): void => {
-      const properties = deadProperties(message, queue.name, reason, Math.floor(this.now() / 1000));
-      const name = exchange.settings.name;
-      const dead: Message = {
-        ...message,
-        exchange: name,
-        key,
-        route: encodeRoute(name, key),
-        properties,
-        expirationMs: undefined,
-      };
-      for (const to of exchange.route(key)) {
-        if (reason !== 'rejected' && isCycle(properties, to.name)) continue;
-        this.#put(to, dead);
-      }
-    };
-    if (this.#burials) {
-      this.#burials.push(bury);
-      return;
-    }
-    this.#burials = [bury];
-    for (let next = this.#burials.shift(); next; next = this.#burials.shift()) next();
-    this.#burials = undefined;
+  deadLetter(queue: MessageQueue, message: Message, reason: DeadReason, buried: () => void): void {
+    if (queue.settings.deadLetterExchange === undefined) buried();
+    else this.#burials.bury(queue.settings, message, reason, buried);
   }
 
   // --- exchanges
 
-  /** @throws AmqpError 403, 406, 503, 540 */
+  /** @throws AmqpError 403, 406, 540 */
   declareExchange(
     name: string,
     type: string,
-    flags: { durable: boolean; autoDelete: boolean; internal: boolean },
+    flags: { readonly durable: boolean; readonly autoDelete: boolean; readonly internal: boolean },
   ): void {
-    const existing = this.#exchanges.get(name);
-    const isKnown = type === 'direct' || type === 'fanout' || type === 'topic';
-    if (!isKnown) {
-      if (type === 'headers') throw new AmqpError(540, `exchange type 'headers' is not supported (exchange '${name}')`);
-      throw new AmqpError(503, `unknown exchange type '${type}'`);
-    }
-    if (existing) {
-      const { settings } = existing;
-      for (const [what, current, received] of [
-        ['type', settings.type, type],
-        ['durable', settings.durable, flags.durable],
-        ['auto_delete', settings.autoDelete, flags.autoDelete],
-        ['internal', settings.internal, flags.internal],
-      ] as const) {
-        if (current !== received) {
-          throw new AmqpError(
-            406,
-            `inequivalent arg '${what}' for exchange '${name}' in vhost '/': received '${received}' but current is '${current}'`,
-          );
-        }
-      }
-      return;
-    }
-    if (name.startsWith('amq.')) throw new AmqpError(403, `exchange name '${name}' contains reserved prefix 'amq.*'`);
-    this.#addExchange({ name, type, ...flags });
-    if (flags.durable) this.#ledger.putExchange({ name, type, ...flags });
-  }
-
-  #addExchange(settings: ExchangeSettings): void {
-    this.#exchanges.set(settings.name, new Exchange<Queue>(settings));
+    const { durable, autoDelete, internal } = flags;
+    this.#exchanges.declare({ name, type, durable, autoDelete, internal });
   }
 
   /** @throws AmqpError 404 */
   exchange(name: string): Exchange<Queue> {
-    const found = this.#exchanges.get(name);
-    if (!found) throw new AmqpError(404, `no exchange '${name}' in vhost '/'`);
-    return found;
+    return this.#exchanges.get(name);
+  }
+
+  findExchange(name: string): Exchange<Queue> | undefined {
+    return this.#exchanges.find(name);
   }
 
   /** @throws AmqpError 403, 406 */
-  deleteExchange(name: string, ifUnused: boolean): void {
-    const exchange = this.#exchanges.get(name);
-    if (!exchange) return;
-    if (name === '' || name.startsWith('amq.'))
-      throw new AmqpError(403, `exchange name '${name}' contains reserved prefix 'amq.*'`);
-    if (ifUnused && exchange.isBound) throw new AmqpError(406, `exchange '${name}' in vhost '/' in use`);
-    this.#exchanges.delete(name);
-    if (exchange.settings.durable) this.#ledger.deleteExchange(name);
+  deleteExchange(name: string, flags: { readonly ifUnused: boolean }): void {
+    this.#exchanges.delete(name, flags);
+  }
+
+  exchanges(): IterableIterator<Exchange<Queue>> {
+    return this.#exchanges.all();
   }
 
   // --- queues
 
-  /** @throws AmqpError 403, 405, 406, 540 */
+  /** @throws AmqpError 405, 406, 540 */
   declareQueue(declared: Declared, owner: object): Queue {
-    const name = declared.name === '' ? `amq.gen-${this.#randomName()}` : declared.name;
-    const existing = this.#queues.get(name);
+    const { name, exclusive } = declared;
+    const existing = this.#queues.find(name);
     if (existing) {
-      this.#checkOwner(existing, owner, declared.exclusive);
-      checkEquivalent(existing.settings, queueSettings({ ...declared, name }));
-      this.#touch(existing);
+      checkOwner(existing, owner, exclusive);
+      checkEquivalent(existing.settings, declared);
+      if (existing instanceof MessageQueue) existing.touch();
       return existing;
     }
-    if (declared.name.startsWith('amq.'))
-      throw new AmqpError(403, `queue name '${name}' contains reserved prefix 'amq.*'`);
-    const settings = queueSettings({ ...declared, name });
-    // An exclusive queue goes with its connection, so nothing of it need outlive the process.
-    const isKept = settings.durable && !settings.exclusive;
-    if (isKept) this.#ledger.putQueue({ ...settings } as unknown as Definition);
+    this.#queues.checkRoom(name);
+    const settings = newQueueSettings(declared);
+    if (settings.durable) this.#ledger.putQueue({ ...settings });
+    return this.#open(settings, exclusive ? owner : undefined);
+  }
+
+  #open(settings: QueueSettings, owner?: object, kept?: readonly KeptMessage[]): Queue {
     const queue =
-      settings.type === 'stream'
-        ? this.#openStream(settings)
-        : new MessageQueue({ ...settings, durable: isKept }, this, settings.exclusive ? owner : undefined);
-    this.#addQueue(settings, queue);
+      settings.type === 'stream' ? this.#openStream(settings) : new MessageQueue(settings, this, owner, kept);
+    this.#queues.add(queue);
+    this.#exchanges.default.bind(settings.name, queue);
     return queue;
   }
 
   #openStream(settings: QueueSettings): StreamQueue {
-    const { name } = settings;
-    const ledger = this.#ledger;
-    return new StreamQueue(
-      settings,
-      {
-        state: () => ledger.streamState(name),
-        append: (offset, timestampMs, message) => ledger.appendStream(name, offset, timestampMs, message),
-        truncate: firstOffset => ledger.truncateStream(name, firstOffset),
-        read: (fromOffset, limits) => ledger.readStream(name, fromOffset, limits),
-        offsetSince: timestampMs => ledger.streamOffsetSince(name, timestampMs),
-        offsetKeeping: maxBytes => ledger.streamOffsetKeeping(name, maxBytes),
-      },
-      () => this.now(),
-      reason => this.#warn(`stream ${name} cannot be read: ${String(reason)}`),
-    );
-  }
-
-  #addQueue({ name }: QueueSettings, queue: Queue): void {
-    this.#queues.set(name, queue);
-    this.#exchanges.get('')?.bind(name, queue);
+    const broken = (reason: unknown): void => this.#warn(`stream ${settings.name} cannot be read: ${String(reason)}`);
+    return new StreamQueue(settings, ledgerStream(this.#ledger, settings.name), () => this.now(), broken);
   }
 
   /** @throws AmqpError 404, 405 */
   queue(name: string, owner: object): Queue {
-    const queue = this.#queues.get(name);
-    if (!queue) throw new AmqpError(404, `no queue '${name}' in vhost '/'`);
-    this.#checkOwner(queue, owner);
-    return queue;
+    return this.#queues.get(name, owner);
   }
 
-  #checkOwner(queue: Queue, owner: object, exclusive?: boolean): void {
-    const owned = queue instanceof MessageQueue ? queue.owner : undefined;
-    const isMismatch = exclusive !== undefined && exclusive !== (owned !== undefined);
-    if ((owned !== undefined && owned !== owner) || isMismatch) {
-      throw new AmqpError(
-        405,
-        `cannot obtain exclusive access to locked queue '${queue.name}' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.`,
-      );
-    }
+  queues(): IterableIterator<Queue> {
+    return this.#queues.all();
   }
 
-  #touch(queue: Queue): void {
-    if (queue instanceof MessageQueue) queue.touch();
-  }
-
-  /** @returns messages that went with it @throws AmqpError 405, 406 */
-  deleteQueue(name: string, owner: object, { ifUnused, ifEmpty }: { ifUnused: boolean; ifEmpty: boolean }): number {
-    if (!this.#queues.has(name)) return 0;
-    const queue = this.queue(name, owner);
+  /**
+   * One that is not there is as good as deleted.
+   * @param answer is told how many messages went, before consumers are told that they are cancelled
+   * @throws AmqpError 405, 406, 540
+   */
+  deleteQueue(
+    name: string,
+    owner: object,
+    { ifUnused, ifEmpty }: { readonly ifUnused: boolean; readonly ifEmpty: boolean },
+    answer: (messageCount: number) => void = () => {},
+  ): void {
+    const queue = this.#queues.find(name);
+    if (!queue) return answer(0);
+    checkOwner(queue, owner);
+    if (queue.settings.type === 'quorum' && (ifUnused || ifEmpty)) throw noCondition(name, ifUnused);
     if (ifUnused && queue.consumerCount > 0) throw new AmqpError(406, `queue '${name}' in vhost '/' in use`);
-    if (ifEmpty && queue.messageCount > 0) throw new AmqpError(406, `queue '${name}' in vhost '/' is not empty`);
-    return this.#removeQueue(queue);
+    if (ifEmpty && queue.messageCount > 0) throw new AmqpError(406, `queue '${name}' in vhost '/' not empty`);
+    const { messageCount, consumers } = this.#remove(queue);
+    answer(messageCount);
+    for (const consumer of consumers) consumer.cancelled();
   }
 
-  #removeQueue(queue: Queue): number {
-    this.#queues.delete(queue.name);
-    for (const exchange of [...this.#exchanges.values()]) {
-      if (exchange.forget(queue).length > 0) this.#dropIfUnused(exchange);
-    }
-    const count = queue.delete();
-    if (queue.settings.durable && !queue.settings.exclusive) this.#ledger.deleteQueue(queue.name);
-    return count;
+  #remove(queue: Queue): ReturnType<Queue['delete']> {
+    this.#queues.remove(queue);
+    this.#exchanges.forget(queue);
+    this.#gone = added(this.#gone, queue);
+    const deleted = queue.delete();
+    if (queue.settings.durable) this.#ledger.deleteQueue(queue.name);
+    return deleted;
   }
 
   /** The connection has gone, and its exclusive queues with it. */
   connectionClosed(owner: object): void {
-    for (const queue of [...this.#queues.values()]) {
-      if (queue instanceof MessageQueue && queue.owner === owner) this.#removeQueue(queue);
-    }
+    for (const queue of this.#queues.ownedBy(owner)) this.expired(queue);
   }
 
   // --- bindings
 
-  /** @throws AmqpError 403, 404, 405 */
-  bind(queueName: string, exchangeName: string, key: string, owner: object): void {
-    const { exchange, queue } = this.#ends(queueName, exchangeName, owner);
-    if (!exchange.bind(key, queue)) return;
-    if (exchange.settings.durable && queue.settings.durable && !queue.settings.exclusive) {
-      this.#ledger.putBinding({ exchange: exchangeName, queue: queueName, key });
-    }
+  /** @throws AmqpError 403, 404, 405, 406 */
+  bind({ queue: queueName, exchange: exchangeName, key, args }: BindingEnds, owner: object): void {
+    checkNotDefault(exchangeName);
+    const exchange = this.#exchanges.get(exchangeName);
+    const queue = this.#queues.get(queueName, owner);
+    if (exchange.bindingCount >= limits.bindings)
+      throw new AmqpError(406, `cannot bind to exchange '${exchangeName}': limit of ${limits.bindings} is reached`);
+    if (!exchange.bind(key, queue, args) || !isKept(exchange, queue)) return;
+    this.#ledger.putBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
   }
 
-  /** @throws AmqpError 403, 404, 405 */
-  unbind(queueName: string, exchangeName: string, key: string, owner: object): void {
-    const { exchange, queue } = this.#ends(queueName, exchangeName, owner);
-    if (!exchange.unbind(key, queue)) return;
-    if (exchange.settings.durable && queue.settings.durable)
-      this.#ledger.deleteBinding({ exchange: exchangeName, queue: queueName, key });
-    this.#dropIfUnused(exchange);
-  }
-
-  #ends(queueName: string, exchangeName: string, owner: object): { exchange: Exchange<Queue>; queue: Queue } {
-    if (exchangeName === '') throw new AmqpError(403, 'operation not permitted on the default exchange');
-    const queue = this.queue(queueName, owner);
-    return { exchange: this.exchange(exchangeName), queue };
-  }
-
-  #dropIfUnused(exchange: Exchange<Queue>): void {
-    if (!exchange.settings.autoDelete || exchange.isBound) return;
-    this.#exchanges.delete(exchange.settings.name);
-    if (exchange.settings.durable) this.#ledger.deleteExchange(exchange.settings.name);
+  /** What is not bound, or not there, is as good as unbound. @throws AmqpError 403, 405 */
+  unbind({ queue: queueName, exchange: exchangeName, key, args }: BindingEnds, owner: object): void {
+    checkNotDefault(exchangeName);
+    const exchange = this.#exchanges.find(exchangeName);
+    const queue = this.#queues.find(queueName);
+    if (!exchange || !queue) return;
+    checkOwner(queue, owner);
+    if (!exchange.unbind(key, queue, args)) return;
+    if (isKept(exchange, queue))
+      this.#ledger.deleteBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
+    this.#exchanges.dropIfUnused(exchange);
   }
 
   // --- messages
@@ -377,18 +293,44 @@ export class Broker implements QueueHost {
     this.#ledger.sync(callback);
   }
 
+  /** Of all queues that there are and were. */
+  get totals(): Totals {
+    return [...this.#queues.all()].reduce(added, this.#gone);
+  }
+
+  /** Hands out nothing any more. */
+  halt(): void {
+    for (const queue of this.#queues.all()) if (queue instanceof MessageQueue) queue.halt();
+  }
+
+  /** See `MessageQueue.keepHeld`. */
+  keepHeld(): void {
+    for (const queue of this.#queues.all()) if (queue instanceof MessageQueue) queue.keepHeld();
+  }
+
   /** Ages streams whose entries grow old without new ones; to be called now and then. */
   retain(): void {
-    for (const queue of this.#queues.values()) if (queue instanceof StreamQueue) queue.retain();
-  }
-
-  queues(): IterableIterator<Queue> {
-    return this.#queues.values();
-  }
-
-  exchanges(): IterableIterator<Exchange<Queue>> {
-    return this.#exchanges.values();
+    for (const queue of this.#queues.all()) if (queue instanceof StreamQueue) queue.retain();
   }
 }
 
-export type { ExchangeType };
+function noCondition(queue: string, ifUnused: boolean): AmqpError {
+  const flag = ifUnused ? 'if-unused' : 'if-empty';
+  return new AmqpError(
+    540,
+    `cannot delete queue '${queue}' in vhost '/'. queue.delete operations with ${flag} flag set are not supported by quorum queues`,
+  );
+}
+
+/** Whether their binding outlives the process. */
+function isKept({ settings: exchange }: Exchange<Queue>, { settings: queue }: Queue): boolean {
+  return exchange.durable && queue.durable;
+}
+
+function added(totals: Totals, { published, delivered, acked }: Queue): Totals {
+  return {
+    published: totals.published + published,
+    delivered: totals.delivered + delivered,
+    acked: totals.acked + acked,
+  };
+}

@@ -21,10 +21,13 @@ const routeMemory = 10_000;
 /** Routes keys to queues by its bindings. */
 export class Exchange<D extends Destination> {
   readonly settings: ExchangeSettings;
-  /** Binding key → its queues. */
-  readonly #bindings = new Map<string, Set<D>>();
-  /** Routing key → queues; emptied at each change. */
+  /** Binding key → queue → its bindings by that key, which differ in their arguments. */
+  readonly #bindings = new Map<string, Map<D, Set<string>>>();
+  /** Queue → its binding keys. */
+  readonly #keys = new Map<D, Set<string>>();
+  /** Routing key → queues, as found before. */
   readonly #found = new Map<string, readonly D[]>();
+  #count = 0;
 
   constructor(settings: ExchangeSettings) {
     this.settings = settings;
@@ -34,52 +37,88 @@ export class Exchange<D extends Destination> {
     return this.#bindings.size > 0;
   }
 
-  /** @returns whether it is new */
-  bind(key: string, queue: D): boolean {
-    const queues = this.#bindings.get(key) ?? new Set();
-    if (queues.has(queue)) return false;
-    queues.add(queue);
-    this.#bindings.set(key, queues);
-    this.#found.clear();
+  get bindingCount(): number {
+    return this.#count;
+  }
+
+  /** @param args any text that tells these arguments from others @returns whether it is new */
+  bind(key: string, queue: D, args = ''): boolean {
+    const queues = entryOf(this.#bindings, key, () => new Map<D, Set<string>>());
+    const bound = entryOf(queues, queue, () => new Set<string>());
+    if (bound.has(args)) return false;
+    bound.add(args);
+    this.#count++;
+    entryOf(this.#keys, queue, () => new Set<string>()).add(key);
+    this.#forgetRoutes(key);
     return true;
   }
 
   /** @returns whether there was one */
-  unbind(key: string, queue: D): boolean {
-    const queues = this.#bindings.get(key);
-    if (!queues?.delete(queue)) return false;
-    if (queues.size === 0) this.#bindings.delete(key);
-    this.#found.clear();
+  unbind(key: string, queue: D, args = ''): boolean {
+    const bound = this.#bindings.get(key)?.get(queue);
+    if (!bound?.delete(args)) return false;
+    this.#count--;
+    if (bound.size === 0) this.#drop(key, queue);
     return true;
   }
 
-  /** Removes all bindings of a queue. @returns their keys */
-  forget(queue: D): string[] {
-    const keys: string[] = [];
-    for (const key of [...this.#bindings.keys()]) if (this.unbind(key, queue)) keys.push(key);
-    return keys;
+  /** Removes all bindings of a queue. @returns whether there were any */
+  forget(queue: D): boolean {
+    const keys = this.#keys.get(queue);
+    if (!keys) return false;
+    for (const key of [...keys]) this.#drop(key, queue);
+    return true;
   }
 
-  bindings(): { key: string; queue: D }[] {
-    return [...this.#bindings].flatMap(([key, queues]) => [...queues].map(queue => ({ key, queue })));
+  #drop(key: string, queue: D): void {
+    const queues = this.#bindings.get(key);
+    this.#count -= queues?.get(queue)?.size ?? 0;
+    queues?.delete(queue);
+    if (queues?.size === 0) this.#bindings.delete(key);
+    const keys = this.#keys.get(queue);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys.delete(queue);
+    this.#forgetRoutes(key);
   }
 
-  route(key: string): readonly D[] {
+  #forgetRoutes(key: string): void {
+    if (this.settings.type === 'direct') this.#found.delete(key);
+    else this.#found.clear();
+  }
+
+  bindings(): { key: string; queue: D; args: string }[] {
+    return [...this.#bindings].flatMap(([key, queues]) =>
+      [...queues].flatMap(([queue, bound]) => [...bound].map(args => ({ key, queue, args }))),
+    );
+  }
+
+  /** Each queue once, however many of its bindings fit. */
+  route(routingKey: string): readonly D[] {
+    const key = this.settings.type === 'fanout' ? '' : routingKey;
     const known = this.#found.get(key);
     if (known) return known;
-    const queues = [...this.#match(key)];
+    const queues = this.#match(key);
     if (this.#found.size >= routeMemory) this.#found.clear();
     this.#found.set(key, queues);
     return queues;
   }
 
-  #match(key: string): Set<D> {
+  #match(key: string): readonly D[] {
     const { type } = this.settings;
-    if (type === 'direct') return this.#bindings.get(key) ?? new Set();
+    if (type === 'direct') return [...(this.#bindings.get(key)?.keys() ?? [])];
+    if (type === 'fanout') return [...this.#keys.keys()];
     const matching = new Set<D>();
     for (const [pattern, queues] of this.#bindings) {
-      if (type === 'fanout' || topicMatches(pattern, key)) for (const queue of queues) matching.add(queue);
+      if (topicMatches(pattern, key)) for (const queue of queues.keys()) matching.add(queue);
     }
-    return matching;
+    return [...matching];
   }
+}
+
+function entryOf<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const created = create();
+  map.set(key, created);
+  return created;
 }

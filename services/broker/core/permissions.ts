@@ -16,13 +16,19 @@ export interface TopicPermission {
 
 export type Right = 'configure' | 'write' | 'read';
 
+const answersKept = 10_000;
+
 /** What one account may do, compiled. */
 export class Rights {
   readonly user: string;
   readonly #patterns: Readonly<Record<Right, RegExp>>;
   readonly #topics: ReadonlyMap<string, { readonly write: RegExp; readonly read: RegExp }>;
-  /** Answers given, by right and resource. */
-  readonly #known = new Map<string, boolean>();
+  /** Answers given, by resource. */
+  readonly #known: Readonly<Record<Right, Map<string, boolean>>> = {
+    configure: new Map(),
+    write: new Map(),
+    read: new Map(),
+  };
 
   constructor(user: string, permission: Permission, topics: readonly TopicPermission[]) {
     this.user = user;
@@ -41,13 +47,13 @@ export class Rights {
   }
 
   may(right: Right, resource: string): boolean {
-    const key = `${right} ${resource}`;
-    const known = this.#known.get(key);
+    const answers = this.#known[right];
+    const known = answers.get(resource);
     if (known !== undefined) return known;
     // The default exchange goes by this name in permissions.
     const allowed = this.#patterns[right].test(resource === '' ? 'amq.default' : resource);
-    if (this.#known.size > 10_000) this.#known.clear();
-    this.#known.set(key, allowed);
+    if (answers.size >= answersKept) answers.clear();
+    answers.set(resource, allowed);
     return allowed;
   }
 

@@ -1,4 +1,4 @@
-import type { StoredMessage, StreamEntry, StreamState } from '../store/ledger.ts';
+import type { Ledger, StoredMessage, StreamEntry, StreamState } from '../store/ledger.ts';
 
 /** One stream's part of the ledger. */
 export interface LedgerStream {
@@ -13,10 +13,21 @@ export interface LedgerStream {
   offsetKeeping(maxBytes: number): number;
 }
 
+export function ledgerStream(ledger: Ledger, name: string): LedgerStream {
+  return {
+    state: () => ledger.streamState(name),
+    append: (offset, timestampMs, message) => ledger.appendStream(name, offset, timestampMs, message),
+    truncate: firstOffset => ledger.truncateStream(name, firstOffset),
+    read: (fromOffset, most) => ledger.readStream(name, fromOffset, most),
+    offsetSince: timestampMs => ledger.streamOffsetSince(name, timestampMs),
+    offsetKeeping: maxBytes => ledger.streamOffsetKeeping(name, maxBytes),
+  };
+}
+
 /** Time as the broker's core needs it; a simulation gives its own. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Calls back once, that much later. @returns what cancels it */
+  /** Calls back once, that much later, or a little sooner, or sooner because it is very long. @returns what cancels it */
   after(ms: number, act: () => void): () => void;
 }

@@ -1,5 +1,8 @@
-import { AmqpError } from '../amqp/error.ts';
-import { compact, type Entry, type Message, sizeOf } from './message.ts';
+import { ConsumerLine } from './consumer-line.ts';
+import { Deadline } from './deadline.ts';
+import { compact, type Entry, entrySize, type Message } from './message.ts';
+import type { Clock } from './ports.ts';
+import { ReadyList } from './ready-list.ts';
 import type { QueueSettings } from './settings.ts';
 
 /** Why a message leaves a queue for its dead-letter exchange. */
@@ -7,7 +10,6 @@ export type DeadReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit';
 
 /** A consumer as its queue sees it. */
 export interface QueueConsumer {
-  readonly tag: string;
   readonly noAck: boolean;
   readonly exclusive: boolean;
   /** Prefetch and socket have room for one more. */
@@ -17,16 +19,13 @@ export interface QueueConsumer {
   cancelled(): void;
 }
 
-/** What a queue needs of its broker. */
-export interface QueueHost {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Calls back once, later; @returns what cancels it */
-  after(ms: number, act: () => void): () => void;
-  deadLetter(queue: MessageQueue, entry: Entry, reason: DeadReason): void;
+/** What a queue needs of its broker, beside the time. */
+export interface QueueHost extends Clock {
+  /** Sends it to the dead-letter exchange, if there is one; only then calls `buried`. */
+  deadLetter(queue: MessageQueue, message: Message, reason: DeadReason, buried: () => void): void;
   logged(queue: MessageQueue, entry: Entry): void;
   settled(queue: MessageQueue, entry: Entry): void;
-  /** It came back unacknowledged, for the delivery limit. */
+  /** It came back unacknowledged: for the delivery limit, and to be a redelivery also after a restart. */
   returned(queue: MessageQueue, entry: Entry): void;
   /** Bytes that are held now more (or, negative, less). */
   held(bytes: number): void;
@@ -34,46 +33,56 @@ export interface QueueHost {
   expired(queue: MessageQueue): void;
 }
 
+/** A message that was in the queue before a restart. */
+export interface KeptMessage {
+  readonly index: number;
+  readonly message: Message;
+  readonly expiresAt: number | undefined;
+  readonly returns: number;
+  /** It was delivered before, or may have been. */
+  readonly redelivered: boolean;
+}
+
 /**
  * A classic or quorum queue: ready entries in order, consumers in turn. One machine has one copy of either, so they differ in what is
- * logged (quorum: everything) and in the delivery limit.
+ * logged (quorum: everything), in the delivery limit, and in that a quorum queue knows no exclusive consumers.
  */
 export class MessageQueue {
   readonly settings: QueueSettings;
   /** Only this connection may use it. */
   readonly owner: object | undefined;
   readonly #host: QueueHost;
-  #ready: (Entry | undefined)[] = [];
-  /** Where the ready entries begin; what is before is spent. */
-  #head = 0;
+  readonly #ready = new ReadyList();
   readonly #unacked = new Set<Entry>();
-  #readyBytes = 0;
-  #consumers: QueueConsumer[] = [];
-  #turn = 0;
-  #nextIndex: number;
+  readonly #line: ConsumerLine;
+  #nextIndex = 1;
   #isPumping = false;
+  #isHalted = false;
   #isDeleted = false;
-  #cancelExpiry: (() => void) | undefined;
-  #expiryAt = Number.POSITIVE_INFINITY;
-  #cancelIdle: (() => void) | undefined;
+  readonly #expiry: Deadline;
+  readonly #idle: Deadline;
   published = 0;
   delivered = 0;
   acked = 0;
 
-  constructor(
-    settings: QueueSettings,
-    host: QueueHost,
-    owner: object | undefined,
-    recovered: { index: number; message: Message; expiresAt: number | undefined; returns: number }[] = [],
-  ) {
+  constructor(settings: QueueSettings, host: QueueHost, owner?: object, kept: readonly KeptMessage[] = []) {
     this.settings = settings;
     this.#host = host;
     this.owner = owner;
-    this.#nextIndex = 1;
-    for (const { index, message, expiresAt, returns } of recovered) {
-      // Whether it had been delivered before the restart is not known, so it may have been.
-      this.#append({ message, isCompact: true, index, expiresAt, redelivered: true, returns, isLogged: true });
-      this.#nextIndex = Math.max(this.#nextIndex, index + 1);
+    this.#expiry = new Deadline(host, () => {
+      this.#expireHeads();
+      this.#watchExpiry();
+    });
+    this.#idle = new Deadline(host, () => host.expired(this));
+    this.#line = new ConsumerLine({
+      isSingleActive: settings.singleActive,
+      isExclusiveKnown: settings.type === 'classic',
+    });
+    for (const { index, message, expiresAt, returns, redelivered } of kept) {
+      const entry: Entry = { message, isCompact: true, index, expiresAt, redelivered, returns, isLogged: true };
+      this.#host.held(entrySize(entry));
+      this.#ready.push(entry);
+      this.#nextIndex = index + 1;
     }
     this.touch();
     this.#watchExpiry();
@@ -84,7 +93,7 @@ export class MessageQueue {
   }
 
   get messageCount(): number {
-    return this.#ready.length - this.#head;
+    return this.#ready.length;
   }
 
   get unackedCount(): number {
@@ -92,30 +101,59 @@ export class MessageQueue {
   }
 
   get consumerCount(): number {
-    return this.#consumers.length;
+    return this.#line.length;
   }
 
+  /** Of the bodies that are ready. */
   get readyBytes(): number {
-    return this.#readyBytes;
+    return this.#ready.bytes;
+  }
+
+  /** Of the bodies that consumers hold. */
+  get unackedBytes(): number {
+    let bytes = 0;
+    for (const { message } of this.#unacked) bytes += message.body.length;
+    return bytes;
   }
 
   get isDeleted(): boolean {
     return this.#isDeleted;
   }
 
+  // --- in
+
   /** @returns the entry, or undefined when the queue is full and refuses */
   publish(message: Message): Entry | undefined {
-    const { messageTtlMs, overflow, maxLength, maxBytes, type, durable } = this.settings;
-    const size = sizeOf(message);
-    if (overflow === 'reject-publish') {
-      const isFull =
-        (maxLength !== undefined && this.messageCount >= maxLength) ||
-        (maxBytes !== undefined && this.#readyBytes + size > maxBytes);
-      if (isFull) return undefined;
+    if (this.settings.overflow !== 'drop-head' && this.#isFullFor(message)) {
+      if (this.settings.overflow === 'reject-publish-dlx') this.#host.deadLetter(this, message, 'maxlen', () => {});
+      return undefined;
     }
     this.published++;
+    const entry = this.#entryOf(message);
+    this.#host.held(entrySize(entry));
+    if (entry.isLogged) this.#host.logged(this, entry);
+    // The common case, on its own: somebody waits for it.
+    if (this.#ready.length === 0 && !this.#isPumping && !this.#isHalted) {
+      const consumer = this.#line.next();
+      if (consumer) {
+        this.#handOver(consumer, entry);
+        return entry;
+      }
+    }
+    keep(entry);
+    this.#ready.push(entry);
+    this.pump();
+    this.#dropSurplus();
+    // Nobody waits for what may not wait.
+    if (entry.expiresAt !== undefined && this.#ready.head === entry) this.#expireHeads();
+    this.#watchExpiry();
+    return entry;
+  }
+
+  #entryOf(message: Message): Entry {
+    const { messageTtlMs, type, durable } = this.settings;
     const ttl = least(message.expirationMs, messageTtlMs);
-    const entry: Entry = {
+    return {
       message,
       isCompact: false,
       index: this.#nextIndex++,
@@ -124,72 +162,38 @@ export class MessageQueue {
       returns: 0,
       isLogged: durable && (message.isPersistent || type === 'quorum'),
     };
-    if (entry.isLogged) this.#host.logged(this, entry);
-    // The common case, on its own: somebody waits for it.
-    if (this.#head === this.#ready.length && !this.#isPumping) {
-      const consumer = this.#nextConsumer();
-      if (consumer) {
-        this.#hold(entry);
-        this.#handOver(consumer, entry);
-        return entry;
-      }
+  }
+
+  #isFullFor({ body }: Message): boolean {
+    const { maxLength = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = this.settings;
+    return this.#ready.length + 1 > maxLength || this.#ready.bytes + body.length > maxBytes;
+  }
+
+  #dropSurplus(): void {
+    const { maxLength, maxBytes, overflow } = this.settings;
+    if ((maxLength === undefined && maxBytes === undefined) || overflow !== 'drop-head') return;
+    while (
+      this.#ready.length > (maxLength ?? Number.POSITIVE_INFINITY) ||
+      this.#ready.bytes > (maxBytes ?? Number.POSITIVE_INFINITY)
+    ) {
+      const oldest = this.#ready.shift();
+      if (!oldest) return;
+      this.#bury(oldest, 'maxlen');
     }
-    this.#keep(entry);
-    this.#append(entry);
-    this.pump();
-    if (maxLength !== undefined || maxBytes !== undefined)
-      this.#dropSurplus(maxLength ?? Number.POSITIVE_INFINITY, maxBytes ?? Number.POSITIVE_INFINITY);
-    if (ttl === 0 && this.#ready[this.#head] === entry) this.#expireHeads();
-    this.#watchExpiry();
-    return entry;
   }
 
-  #keep(entry: Entry): void {
-    if (entry.isCompact) return;
-    entry.message = compact(entry.message);
-    entry.isCompact = true;
-  }
-
-  #append(entry: Entry): void {
-    this.#ready.push(entry);
-    this.#readyBytes += sizeOf(entry.message);
-    this.#hold(entry);
-  }
-
-  #hold({ message }: Entry): void {
-    this.#host.held(sizeOf(message) + entryBytes);
-  }
-
-  #free({ message }: Entry): void {
-    this.#host.held(-sizeOf(message) - entryBytes);
-  }
-
-  #shift(): Entry | undefined {
-    const entry = this.#ready[this.#head];
-    if (!entry) return undefined;
-    this.#ready[this.#head++] = undefined;
-    if (this.#head === this.#ready.length) {
-      this.#ready = [];
-      this.#head = 0;
-    } else if (this.#head > 1_024 && this.#head * 2 > this.#ready.length) {
-      this.#ready = this.#ready.slice(this.#head);
-      this.#head = 0;
-    }
-    this.#readyBytes -= sizeOf(entry.message);
-    return entry;
-  }
+  // --- out
 
   /** Hands out what is ready while a consumer has credit. */
   pump(): void {
-    if (this.#isPumping || this.#head === this.#ready.length) return;
+    if (this.#isPumping || this.#isHalted || this.#ready.length === 0) return;
     this.#isPumping = true;
     try {
       for (;;) {
         this.#expireHeads();
-        if (this.#head === this.#ready.length) break;
-        const consumer = this.#nextConsumer();
-        if (!consumer) break;
-        const entry = this.#shift();
+        if (this.#ready.length === 0) break;
+        const consumer = this.#line.next();
+        const entry = consumer && this.#ready.shift();
         if (!entry) break;
         this.#handOver(consumer, entry);
       }
@@ -206,34 +210,30 @@ export class MessageQueue {
     consumer.deliver(entry, this);
   }
 
-  #nextConsumer(): QueueConsumer | undefined {
-    const count = this.#consumers.length;
-    if (this.settings.singleActive) {
-      const active = this.#consumers[0];
-      return active?.hasCredit() ? active : undefined;
-    }
-    for (let step = 0; step < count; step++) {
-      const index = (this.#turn + step) % count;
-      const consumer = this.#consumers[index];
-      if (consumer?.hasCredit()) {
-        this.#turn = (index + 1) % count;
-        return consumer;
-      }
-    }
-    return undefined;
-  }
-
   /** One message for `basic.get`. */
   get(noAck: boolean): Entry | undefined {
     this.touch();
     this.#expireHeads();
-    const entry = this.#shift();
+    const entry = this.#ready.shift();
     if (!entry) return undefined;
     this.delivered++;
     if (noAck) this.#settle(entry);
     else this.#unacked.add(entry);
+    this.#watchExpiry();
     return entry;
   }
+
+  /** Hands out nothing any more. */
+  halt(): void {
+    this.#isHalted = true;
+  }
+
+  /** What consumers hold for long gets buffers of its own, too; to be called now and then. */
+  keepHeld(): void {
+    for (const entry of this.#unacked) keep(entry);
+  }
+
+  // --- what becomes of what is out
 
   ack(entry: Entry): void {
     if (!this.#unacked.delete(entry)) return;
@@ -243,83 +243,45 @@ export class MessageQueue {
 
   /** Not wanted: to the dead-letter exchange, or dropped. */
   reject(entry: Entry): void {
-    if (!this.#unacked.delete(entry)) return;
-    this.#bury(entry, 'rejected');
+    if (this.#unacked.delete(entry)) this.#bury(entry, 'rejected');
   }
 
-  /** Back to where they were. @param entries in order of their index */
+  /** Back to where they were. @param entries ascending by index */
   requeue(entries: readonly Entry[]): void {
     if (this.#isDeleted) return;
+    const { deliveryLimit } = this.settings;
     const back: Entry[] = [];
     for (const entry of entries) {
       if (!this.#unacked.delete(entry)) continue;
       entry.redelivered = true;
       entry.returns++;
-      if (this.settings.deliveryLimit !== undefined && entry.returns > this.settings.deliveryLimit)
+      if (deliveryLimit !== undefined && entry.returns > deliveryLimit) {
         this.#bury(entry, 'delivery_limit');
-      else {
-        if (entry.isLogged && this.settings.deliveryLimit !== undefined) this.#host.returned(this, entry);
-        this.#keep(entry);
-        this.#readyBytes += sizeOf(entry.message);
-        back.push(entry);
+        continue;
       }
+      if (entry.isLogged) this.#host.returned(this, entry);
+      keep(entry);
+      back.push(entry);
     }
-    if (back.length > 0) {
-      const ready = this.#ready.slice(this.#head) as Entry[];
-      const first = ready[0];
-      const last = back.at(-1);
-      this.#ready =
-        !first || !last || last.index < first.index
-          ? [...back, ...ready]
-          : [...back, ...ready].sort((a, b) => a.index - b.index);
-      this.#head = 0;
-    }
+    this.#ready.giveBack(back);
     this.pump();
+    this.#dropSurplus();
     this.#watchExpiry();
   }
 
   /** @returns how many */
   purge(): number {
-    const count = this.messageCount;
-    for (let entry = this.#shift(); entry; entry = this.#shift()) this.#settle(entry);
+    const count = this.#ready.length;
+    for (let entry = this.#ready.shift(); entry; entry = this.#ready.shift()) this.#settle(entry);
     return count;
   }
 
-  #dropSurplus(maxLength: number, maxBytes: number): void {
-    while (this.messageCount > maxLength || this.#readyBytes > maxBytes) {
-      const oldest = this.#shift();
-      if (!oldest) return;
-      this.#bury(oldest, 'maxlen');
-    }
-  }
-
-  #expireHeads(): void {
-    for (
-      let head = this.#ready[this.#head];
-      head?.expiresAt !== undefined && head.expiresAt <= this.#host.now();
-      head = this.#ready[this.#head]
-    ) {
-      this.#shift();
-      this.#bury(head, 'expired');
-    }
-  }
-
-  /** Only the head expires, so only its time is watched. */
-  #watchExpiry(): void {
-    const at = this.#ready[this.#head]?.expiresAt ?? Number.POSITIVE_INFINITY;
-    if (at >= this.#expiryAt || at === Number.POSITIVE_INFINITY) return;
-    this.#cancelExpiry?.();
-    this.#expiryAt = at;
-    this.#cancelExpiry = this.#host.after(Math.max(0, at - this.#host.now()), () => {
-      this.#expiryAt = Number.POSITIVE_INFINITY;
-      this.#expireHeads();
-      this.#watchExpiry();
-    });
-  }
-
   #bury(entry: Entry, reason: DeadReason): void {
-    this.#host.deadLetter(this, entry, reason);
-    this.#settle(entry);
+    // In this order, so that a crash between the two leaves it here and not nowhere.
+    this.#host.deadLetter(this, entry.message, reason, () => {
+      if (!this.#isDeleted) this.#settle(entry);
+      else this.#free(entry);
+    });
   }
 
   #settle(entry: Entry): void {
@@ -327,53 +289,76 @@ export class MessageQueue {
     if (entry.isLogged) this.#host.settled(this, entry);
   }
 
-  /** @throws AmqpError 403 when either side wants to be alone */
-  addConsumer(consumer: QueueConsumer): void {
-    const isTaken =
-      this.#consumers.some(other => other.exclusive) || (consumer.exclusive && this.#consumers.length > 0);
-    if (isTaken) throw new AmqpError(403, `queue '${this.name}' in vhost '/' in exclusive use`);
-    this.#consumers.push(consumer);
-    this.touch();
+  #free(entry: Entry): void {
+    this.#host.held(-entrySize(entry));
   }
 
-  removeConsumer(consumer: QueueConsumer): void {
-    const index = this.#consumers.indexOf(consumer);
-    if (index === -1) return;
-    this.#consumers.splice(index, 1);
-    if (index < this.#turn) this.#turn--;
-    this.touch();
-    if (this.#isDeleted) return;
-    if (this.settings.autoDelete && this.#consumers.length === 0) this.#host.expired(this);
-    else this.pump();
+  // --- age
+
+  #expireHeads(): void {
+    for (
+      let head = this.#ready.head;
+      head?.expiresAt !== undefined && head.expiresAt <= this.#host.now();
+      head = this.#ready.head
+    ) {
+      this.#ready.shift();
+      this.#bury(head, 'expired');
+    }
+  }
+
+  /** Only the head expires, so only its time is watched. */
+  #watchExpiry(): void {
+    this.#expiry.set(this.#ready.head?.expiresAt);
   }
 
   /** It has been used: `x-expires` begins anew. */
   touch(): void {
     const { expiresMs } = this.settings;
     if (expiresMs === undefined) return;
-    this.#cancelIdle?.();
-    this.#cancelIdle =
-      this.#consumers.length > 0 || this.#isDeleted
-        ? undefined
-        : this.#host.after(expiresMs, () => this.#host.expired(this));
+    this.#idle.cancel();
+    if (this.#line.length === 0 && !this.#isDeleted) this.#idle.set(this.#host.now() + expiresMs);
   }
 
-  /** @returns messages that went with it */
-  delete(): number {
+  // --- consumers
+
+  /** @throws AmqpError 403 when either side wants to be alone */
+  addConsumer(consumer: QueueConsumer): void {
+    this.#line.add(consumer, this.name);
+    this.touch();
+  }
+
+  /** Nothing is handed out yet: what it held may come back first, and then `consumersLeft` goes on. */
+  removeConsumer(consumer: QueueConsumer): void {
+    this.#line.remove(consumer);
+  }
+
+  /** Consumers have gone, and what they held is back: the next one's turn, or the queue goes with its last. */
+  consumersLeft(): void {
+    if (this.#isDeleted) return;
+    this.touch();
+    if (this.settings.autoDelete && this.#line.length === 0) this.#host.expired(this);
+    else this.pump();
+  }
+
+  /** @returns messages that went with it, and the consumers to be told */
+  delete(): { readonly messageCount: number; readonly consumers: readonly { cancelled(): void }[] } {
     this.#isDeleted = true;
-    this.#cancelExpiry?.();
-    this.#cancelIdle?.();
-    const count = this.messageCount;
-    for (let entry = this.#shift(); entry; entry = this.#shift()) this.#free(entry);
+    this.#expiry.cancel();
+    this.#idle.cancel();
+    const messageCount = this.#ready.length;
+    for (let entry = this.#ready.shift(); entry; entry = this.#ready.shift()) this.#free(entry);
     for (const entry of this.#unacked) this.#free(entry);
     this.#unacked.clear();
-    for (const consumer of this.#consumers.splice(0)) consumer.cancelled();
-    return count;
+    return { messageCount, consumers: this.#line.clear() };
   }
 }
 
-/** About what an entry costs beside its bytes. */
-const entryBytes = 300;
+/** It may stay a while, so it gets a buffer of its own. */
+function keep(entry: Entry): void {
+  if (entry.isCompact) return;
+  entry.message = compact(entry.message);
+  entry.isCompact = true;
+}
 
 function least(a: number | undefined, b: number | undefined): number | undefined {
   if (a === undefined) return b;

@@ -12,14 +12,13 @@ export interface StreamDelivery {
 }
 
 export interface StreamConsumer {
-  readonly tag: string;
   hasCredit(): boolean;
   deliverEntry(entry: StreamDelivery, stream: StreamQueue): void;
   cancelled(): void;
 }
 
 const readBatch = { maxCount: 256, maxBytes: 1024 * 1024 };
-/** Retention looks after every so many bytes appended, at least. */
+/** Bytes: retention looks after so many were appended, at the latest. */
 const retainEvery = 256 * 1024;
 
 /**
@@ -32,6 +31,7 @@ export class StreamQueue {
   readonly #now: () => number;
   readonly #onBroken: (reason: unknown) => void;
   readonly #cursors = new Map<StreamConsumer, Cursor>();
+  readonly #retainEvery: number;
   #first: number;
   #next: number;
   /** First offset that is not on disk yet. */
@@ -40,6 +40,8 @@ export class StreamQueue {
   #isDeleted = false;
   published = 0;
   delivered = 0;
+  /** Acks make room for more; a stream takes no notice of which. */
+  readonly acked = 0;
 
   constructor(settings: QueueSettings, log: LedgerStream, now: () => number, onBroken: (reason: unknown) => void) {
     this.settings = settings;
@@ -50,6 +52,12 @@ export class StreamQueue {
     this.#first = state?.firstOffset ?? 0;
     this.#next = state?.nextOffset ?? 0;
     this.#committed = this.#next;
+    const segment = settings.arguments['x-stream-max-segment-size-bytes'];
+    this.#retainEvery = Math.min(
+      retainEvery,
+      typeof segment === 'number' ? segment : retainEvery,
+      (settings.maxBytes ?? retainEvery) / 4,
+    );
   }
 
   get name(): string {
@@ -82,19 +90,13 @@ export class StreamQueue {
     this.published++;
     this.#log.append(this.#next++, this.#now(), { exchange, key, properties, body, expiresAt: undefined });
     this.#sinceRetain += body.length + properties.length;
-    const segment = this.settings.arguments['x-stream-max-segment-size-bytes'];
-    const limit = Math.min(
-      retainEvery,
-      typeof segment === 'number' ? segment : retainEvery,
-      (this.settings.maxBytes ?? retainEvery) / 4,
-    );
-    if (this.#sinceRetain >= limit) this.retain();
   }
 
   /** Everything before this offset is on disk. */
   commit(nextOffset: number): void {
     if (nextOffset <= this.#committed) return;
     this.#committed = nextOffset;
+    if (this.#sinceRetain >= this.#retainEvery) this.retain();
     for (const consumer of [...this.#cursors.keys()]) this.pump(consumer);
   }
 
@@ -165,13 +167,12 @@ export class StreamQueue {
     }
   }
 
-  /** @returns messages that went with it */
-  delete(): number {
+  /** @returns messages that went with it, and the consumers to be told */
+  delete(): { readonly messageCount: number; readonly consumers: readonly StreamConsumer[] } {
     this.#isDeleted = true;
     const consumers = [...this.#cursors.keys()];
     this.#cursors.clear();
-    for (const consumer of consumers) consumer.cancelled();
-    return this.messageCount;
+    return { messageCount: this.messageCount, consumers };
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Failure } from '../../lib/failure.ts';
 import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
+import type { Login } from './connection-host.ts';
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
 const keyBytes = 32;
@@ -75,9 +76,10 @@ export class Accounts {
     return account;
   }
 
-  async login(name: string, password: string): Promise<Rights | undefined> {
+  /** Undefined for a wrong name or password. */
+  async login(name: string, password: string): Promise<Login | undefined> {
     const account = await this.verify(name, password);
-    return account && this.#rightsOf(account);
+    return account && { user: account.name, rights: this.#rightsOf(account) };
   }
 
   #digest(name: string, password: string): Buffer {
@@ -108,7 +110,7 @@ export class Accounts {
         ? {}
         : { salt: salt.toString('base64'), hash: (await derive(password, salt, keyBytes)).toString('base64') };
     this.#verified.delete(name);
-    await this.#change({
+    const made = {
       permission: undefined,
       topics: [],
       salt: '',
@@ -117,7 +119,11 @@ export class Accounts {
       name,
       tags,
       ...secret,
-    });
+    };
+    await this.#change(made);
+    // Whoever logs in next has most likely this one.
+    if (password !== undefined && this.#accounts.get(name) === made)
+      this.#verified.set(name, this.#digest(name, password));
   }
 
   /** @throws Failure BROKER_ACCOUNT (no such account, or a pattern that is no regular expression) */

@@ -1,53 +1,40 @@
-import type { Message } from '../core/message.ts';
-import { queueSettings } from '../core/settings.ts';
-import { StreamQueue } from '../core/stream.ts';
-import type { ChannelConsumer } from './consumer.ts';
+import type { RoutedContent } from '../amqp/content.ts';
 
-/** Replies past any queue, to a channel that consumes from this address (RabbitMQ, "Direct Reply-to"). */
+/** Where replies are asked for, and what their addresses begin with. */
+export const replyAddress = 'amq.rabbitmq.reply-to';
+
+export interface ReplyTaker {
+  deliverReply(reply: RoutedContent): void;
+}
+
+/** Replies past any queue, to a channel that consumes from `replyAddress` (RabbitMQ, "Direct Reply-to"). */
 export class DirectReplies {
-  readonly address = 'amq.rabbitmq.reply-to';
-  /** Stands for the queue that these consumers do not have. */
-  readonly queue = new StreamQueue(
-    queueSettings({
-      name: 'amq.rabbitmq.reply-to',
-      durable: true,
-      exclusive: false,
-      autoDelete: false,
-      arguments: { 'x-queue-type': 'stream' },
-    }),
-    {
-      state: () => undefined,
-      append: () => {},
-      truncate: () => {},
-      read: () => [],
-      offsetSince: () => 0,
-      offsetKeeping: () => 0,
-    },
-    () => 0,
-    () => {},
-  );
-  readonly #consumers = new Map<string, ChannelConsumer>();
+  readonly #takers = new Map<string, ReplyTaker>();
   readonly #randomName: () => string;
 
   constructor(randomName: () => string) {
     this.#randomName = randomName;
   }
 
-  /** @returns the unguessable address of this consumer */
-  open(consumer: ChannelConsumer): string {
-    const name = `${this.address}.${this.#randomName()}`;
-    this.#consumers.set(name, consumer);
-    return name;
+  /** @returns an address that nobody can guess, for this taker until it is closed */
+  open(taker: ReplyTaker): string {
+    const address = `${replyAddress}.${this.#randomName()}`;
+    this.#takers.set(address, taker);
+    return address;
   }
 
-  close(name: string): void {
-    this.#consumers.delete(name);
+  close(address: string): void {
+    this.#takers.delete(address);
   }
 
-  /** @returns whether it is addressed to one of them, there or gone */
-  deliver(message: Message): boolean {
-    if (!message.key.startsWith(`${this.address}.`)) return false;
-    this.#consumers.get(message.key)?.deliverDirect(message);
-    return true;
+  has(address: string): boolean {
+    return this.#takers.has(address);
+  }
+
+  /** @returns whether anybody has that address */
+  deliver(address: string, reply: RoutedContent): boolean {
+    const taker = this.#takers.get(address);
+    taker?.deliverReply(reply);
+    return taker !== undefined;
   }
 }

@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { totalmem } from 'node:os';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { listen } from '../../lib/listen.ts';
 import { Broker } from '../core/broker.ts';
 import type { Ledger, Recovered } from '../store/ledger.ts';
 import type { Accounts } from './accounts.ts';
-import { Connection, type ConnectionHost, type Wire } from './connection.ts';
+import { leaveCleanMark } from './clean-mark.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import { DirectReplies } from './direct-replies.ts';
+import { socketWire } from './wire.ts';
 
 export interface BrokerServerOptions {
   readonly host: string;
@@ -25,6 +28,8 @@ export interface BrokerServerOptions {
 export interface BrokerServerParts {
   readonly ledger: Ledger;
   readonly recovered?: Recovered;
+  /** Whether who last wrote it ended in order (`takeCleanMark`). */
+  readonly wasClean?: boolean;
   readonly accounts: Accounts;
   readonly version: string;
   readonly warn: (line: string) => void;
@@ -33,6 +38,18 @@ export interface BrokerServerParts {
 const tickMs = 250;
 const maxConnections = 10_000;
 
+/** With authorities given, clients must have a certificate of theirs. */
+function tlsOptions(tls: NonNullable<BrokerServerOptions['tls']>): TlsOptions {
+  const isMutual = tls.ca !== undefined;
+  return {
+    ...tls,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: 5_000,
+    requestCert: isMutual,
+    rejectUnauthorized: isMutual,
+  };
+}
+
 /** The broker on its sockets. */
 export class BrokerServer implements ConnectionHost {
   readonly broker: Broker;
@@ -40,18 +57,23 @@ export class BrokerServer implements ConnectionHost {
   readonly version: string;
   readonly accounts: Accounts;
   readonly ledger: Ledger;
+  readonly warn: (line: string) => void;
   readonly #options: BrokerServerOptions;
   readonly #connections = new Set<Connection>();
   readonly #sockets = new Set<Socket>();
-  #dirty: Connection[] = [];
+  #dirty: { flush(): void }[] = [];
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
   #alarm: string | undefined;
   #diskProblem: string | undefined;
   #ticks = 0;
 
-  constructor({ ledger, recovered, accounts, version, warn }: BrokerServerParts, options: BrokerServerOptions) {
+  constructor(
+    { ledger, recovered, wasClean, accounts, version, warn }: BrokerServerParts,
+    options: BrokerServerOptions,
+  ) {
     this.#options = options;
+    this.warn = warn;
     this.version = version;
     this.accounts = accounts;
     this.ledger = ledger;
@@ -59,12 +81,12 @@ export class BrokerServer implements ConnectionHost {
     const clock = {
       now: () => Date.now(),
       after: (ms: number, act: () => void) => {
-        // Longer than a timer can be is as good as never.
+        // It cannot be longer; whoever waits looks at the time again.
         const timer = setTimeout(act, Math.min(ms, 2 ** 31 - 1));
         return () => clearTimeout(timer);
       },
     };
-    this.broker = new Broker({ ledger, clock, randomName: () => this.randomName(), warn }, recovered);
+    this.broker = new Broker({ ledger, clock, warn }, recovered && { ...recovered, wasClean: wasClean === true });
     ledger.onError(failure => {
       warn(failure.message);
       this.#diskProblem = failure.message;
@@ -92,7 +114,7 @@ export class BrokerServer implements ConnectionHost {
     return randomBytes(16).toString('base64url');
   }
 
-  dirty(connection: Connection): void {
+  dirty(connection: { flush(): void }): void {
     if (this.#dirty.push(connection) === 1) setImmediate(() => this.#flush());
   }
 
@@ -110,35 +132,21 @@ export class BrokerServer implements ConnectionHost {
   async listen(): Promise<number> {
     const { tls, host, port } = this.#options;
     const accept = (socket: Socket): void => this.#accept(socket);
-    this.#server = tls ? createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, accept) : createTcpServer(accept);
+    this.#server = tls ? createTlsServer(tlsOptions(tls), accept) : createTcpServer(accept);
     this.#server.maxConnections = maxConnections;
+    // Also those that have not come so far as to be connections: the end must not wait for them.
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('tlsClientError', () => {});
     const bound = await listen(this.#server, { host, port });
     this.#timer = setInterval(() => this.#tick(), tickMs);
     return bound;
   }
 
   #accept(socket: Socket): void {
-    socket.setNoDelay(true);
-    this.#sockets.add(socket);
-    const wire: Wire = {
-      remote: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
-      write: buffers => {
-        if (buffers.length === 1) socket.write(buffers[0] as Buffer);
-        else {
-          socket.cork();
-          for (const buffer of buffers) socket.write(buffer);
-          socket.uncork();
-        }
-      },
-      get waitingBytes() {
-        return socket.writableLength;
-      },
-      pause: () => void socket.pause(),
-      resume: () => void socket.resume(),
-      end: () => void socket.end(),
-      destroy: () => void socket.destroy(),
-    };
-    const connection = new Connection(this, wire);
+    const connection = new Connection(this, socketWire(socket));
     this.#connections.add(connection);
     socket.on('data', chunk => connection.receive(chunk));
     socket.on('drain', () => connection.drained());
@@ -147,14 +155,16 @@ export class BrokerServer implements ConnectionHost {
     socket.on('close', () => {
       connection.lost();
       this.#connections.delete(connection);
-      this.#sockets.delete(socket);
     });
   }
 
   #tick(): void {
     const now = Date.now();
     for (const connection of this.#connections) connection.tick(now);
-    if (++this.#ticks % 4 === 0) this.#watch();
+    if (++this.#ticks % 4 === 0) {
+      this.#watch();
+      this.broker.keepHeld();
+    }
     if (this.#ticks % 40 === 0) this.broker.retain();
     const { dir, diskFreeLimit = 50_000_000 } = this.#options;
     if (dir !== undefined && this.#ticks % 20 === 0) {
@@ -174,7 +184,8 @@ export class BrokerServer implements ConnectionHost {
   #watch(): void {
     const limit = this.#options.memoryLimit ?? totalmem() * 0.4;
     // Between the limit and nine tenths of it nothing changes, or they would be blocked and let go in turns.
-    const used = this.broker.heldBytes + this.ledger.stats.unsyncedBytes;
+    let used = this.broker.heldBytes + this.ledger.stats.unsyncedBytes;
+    for (const { outbox } of this.#connections) used += outbox.unsentBytes;
     const isLow = used > (this.#alarm === undefined ? limit : limit * 0.9);
     const alarm = this.#diskProblem ?? (isLow ? 'low on memory' : undefined);
     if ((alarm === undefined) === (this.#alarm === undefined)) return;
@@ -188,6 +199,8 @@ export class BrokerServer implements ConnectionHost {
     const closed = new Promise<void>(resolve =>
       this.#server?.listening ? this.#server.close(() => resolve()) : resolve(),
     );
+    // What one client gives back must not go to the next, to be given back by that.
+    this.broker.halt();
     for (const connection of [...this.#connections])
       connection.close("broker forced connection closure with reason 'shutdown'");
     this.#flush();
@@ -197,5 +210,7 @@ export class BrokerServer implements ConnectionHost {
     await closed;
     clearTimeout(patience);
     await this.ledger.close();
+    const { dir } = this.#options;
+    if (dir !== undefined) await leaveCleanMark(dir).catch(() => {});
   }
 }

@@ -1,0 +1,114 @@
+import { decodeClientMethod } from '../amqp/decode-method.ts';
+import { methodFrame } from '../amqp/encode-method.ts';
+import { AmqpError } from '../amqp/error.ts';
+import { frameType } from '../amqp/frame.ts';
+import { type Method, specOf } from '../amqp/method-spec.ts';
+import type { MessageQueue } from '../core/queue.ts';
+import { Channel, type ChannelHost } from './channel.ts';
+import { isMethod } from './peek.ts';
+
+/** The channels of one connection: those that are open, and those that we closed until the client says close-ok. */
+export class Channels {
+  readonly #host: ChannelHost;
+  readonly #open = new Map<number, Channel>();
+  readonly #closing = new Set<number>();
+  /** As negotiated. */
+  max = 0;
+
+  constructor(host: ChannelHost) {
+    this.#host = host;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  has(number: number): boolean {
+    return this.#open.has(number);
+  }
+
+  /** A frame of another channel than 0: its payload lies in `bytes` from `start` to `end`. @throws AmqpError */
+  frame(number: number, type: number, bytes: Buffer, start: number, end: number): void {
+    const channel = this.#open.get(number);
+    if (!channel) return this.#unopened(number, type, bytes, start, end);
+    if (type === frameType.header) return channel.header(bytes, start, end);
+    if (type === frameType.body) return channel.body(bytes, start, end);
+    const method = decodeClientMethod(bytes, start, end);
+    if (method.name === 'channel.close') {
+      this.#close(number);
+      return this.#send({ name: 'channel.close-ok' }, number);
+    }
+    if (method.name === 'channel.open') throw new AmqpError(504, "second 'channel.open' seen", specOf(method.name));
+    channel.method(method);
+  }
+
+  #unopened(number: number, type: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#closing.has(number)) {
+      // Whatever was on its way before the client saw our close.
+      if (type !== frameType.method) return;
+      if (isMethod('channel.close', bytes, start)) this.#send({ name: 'channel.close-ok' }, number);
+      else if (!isMethod('channel.close-ok', bytes, start)) return;
+      this.#closing.delete(number);
+      return;
+    }
+    if (type !== frameType.method) throw new AmqpError(505, 'expected method frame, got non method frame instead');
+    const method = decodeClientMethod(bytes, start, end);
+    if (method.name !== 'channel.open') throw new AmqpError(504, "expected 'channel.open'", specOf(method.name));
+    this.#create(number);
+    this.#send({ name: 'channel.open-ok' }, number);
+  }
+
+  #send(method: Method, number: number): void {
+    this.#host.outbox.push(methodFrame(number, method));
+  }
+
+  /** @throws AmqpError 530 */
+  #create(number: number): void {
+    const count = this.#open.size + this.#closing.size;
+    if (count >= this.max) {
+      throw new AmqpError(
+        530,
+        `number of channels opened (${count}) has reached the negotiated channel_max (${this.max})`,
+      );
+    }
+    this.#open.set(number, new Channel(number, this.#host));
+  }
+
+  #close(number: number): void {
+    const channel = this.#open.get(number);
+    this.#open.delete(number);
+    if (channel) end([channel]);
+  }
+
+  /** By us. */
+  fail(number: number, { code: replyCode, text: replyText, classId, methodId }: AmqpError): void {
+    // What it confirmed before the error it confirms.
+    this.#open.get(number)?.flush();
+    this.#close(number);
+    this.#closing.add(number);
+    this.#send({ name: 'channel.close', replyCode, replyText, classId, methodId }, number);
+  }
+
+  closeAll(): void {
+    const channels = [...this.#open.values()];
+    this.#open.clear();
+    this.#closing.clear();
+    end(channels);
+  }
+
+  flush(): void {
+    for (const channel of this.#open.values()) channel.flush();
+  }
+
+  pump(): void {
+    for (const channel of this.#open.values()) channel.pump();
+  }
+}
+
+/** First all consumers go, then everything they held goes back, and only then others get it. */
+function end(channels: readonly Channel[]): void {
+  const queues = new Set<MessageQueue>();
+  for (const channel of channels) for (const queue of channel.leave()) queues.add(queue);
+  for (const channel of channels) channel.giveBack();
+  for (const queue of queues) queue.consumersLeft();
+}

@@ -1,0 +1,26 @@
+import type { Broker } from '../core/broker.ts';
+import type { Rights } from '../core/permissions.ts';
+import type { DirectReplies } from './direct-replies.ts';
+
+/** Who logged in. */
+export interface Login {
+  readonly user: string;
+  /** Undefined: there is such an account, and it may do nothing here. */
+  readonly rights: Rights | undefined;
+}
+
+/** What a connection needs of the server it is on. */
+export interface ConnectionHost {
+  readonly broker: Broker;
+  readonly replies: DirectReplies;
+  readonly version: string;
+  /** Undefined for a wrong name or password. */
+  login(user: string, password: string): Promise<Login | undefined>;
+  randomName(): string;
+  /** Frames wait to be sent: `flush` is called this turn. */
+  dirty(connection: { flush(): void }): void;
+  /** Why publishers are blocked, or undefined. */
+  readonly alarm: string | undefined;
+  now(): number;
+  warn(line: string): void;
+}

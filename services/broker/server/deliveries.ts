@@ -1,0 +1,94 @@
+import { AmqpError } from '../amqp/error.ts';
+import type { Entry } from '../core/message.ts';
+import type { MessageQueue } from '../core/queue.ts';
+import type { Consumer } from './consumers.ts';
+
+/** A delivery that waits for its acknowledgement. */
+export interface Unacked {
+  /** Undefined for `basic.get`. */
+  readonly consumer: (Consumer & { unacked: number }) | undefined;
+  /** Both undefined for an entry of a stream, which stays where it is. */
+  readonly queue: MessageQueue | undefined;
+  readonly entry: Entry | undefined;
+}
+
+export type Verdict = 'ack' | 'requeue' | 'reject';
+
+/** The deliveries of one channel, by their tags, and what becomes of them. */
+export class Deliveries {
+  readonly #unacked = new Map<number, Unacked>();
+  #lastTag = 0;
+
+  get size(): number {
+    return this.#unacked.size;
+  }
+
+  nextTag(): number {
+    return ++this.#lastTag;
+  }
+
+  track(tag: number, unacked: Unacked): void {
+    this.#unacked.set(tag, unacked);
+  }
+
+  /** One delivery. @throws AmqpError 406 */
+  settle(tag: number, verdict: Verdict): void {
+    const unacked = this.#unacked.get(tag);
+    if (!unacked) throw unknownTag(tag);
+    this.#unacked.delete(tag);
+    const { consumer, queue, entry } = unacked;
+    if (consumer) consumer.unacked--;
+    if (!queue || !entry) {
+      consumer?.pump();
+      return;
+    }
+    if (verdict === 'ack') queue.ack(entry);
+    else if (verdict === 'reject') queue.reject(entry);
+    else queue.requeue([entry]);
+    queue.pump();
+  }
+
+  /** All up to that one, or, 0, all. @throws AmqpError 406 */
+  settleUpTo(tag: number, verdict: Verdict): void {
+    if (tag !== 0 && !this.#unacked.has(tag)) throw unknownTag(tag);
+    const settled: Unacked[] = [];
+    for (const [each, unacked] of this.#unacked) {
+      // Tags ascend in the order in which they were given.
+      if (tag !== 0 && each > tag) break;
+      this.#unacked.delete(each);
+      if (unacked.consumer) unacked.consumer.unacked--;
+      settled.push(unacked);
+    }
+    if (verdict === 'requeue') requeue(settled);
+    else {
+      for (const { queue, entry } of settled) {
+        if (!queue || !entry) continue;
+        if (verdict === 'ack') queue.ack(entry);
+        else queue.reject(entry);
+      }
+    }
+    for (const next of new Set(settled.map(({ queue, consumer }) => queue ?? consumer))) next?.pump();
+  }
+
+  /** Everything goes back to where it was. */
+  giveBack(): void {
+    const left = [...this.#unacked.values()];
+    this.#unacked.clear();
+    requeue(left);
+  }
+}
+
+function requeue(unacked: readonly Unacked[]): void {
+  const byQueue = new Map<MessageQueue, Entry[]>();
+  for (const { queue, entry } of unacked) {
+    if (!queue || !entry) continue;
+    const entries = byQueue.get(queue);
+    if (entries) entries.push(entry);
+    else byQueue.set(queue, [entry]);
+  }
+  for (const [queue, entries] of byQueue) queue.requeue(entries.sort((a, b) => a.index - b.index));
+}
+
+function unknownTag(tag: number): AmqpError {
+  return new AmqpError(406, `unknown delivery tag ${tag}`);
+}

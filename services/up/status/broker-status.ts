@@ -1,0 +1,89 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readWhereabouts } from '../../broker/home.ts';
+import type { Config } from '../../config/config.ts';
+import { messageOf } from '../../lib/failure.ts';
+import { askJson, placeOf, type Unreached } from './ask.ts';
+
+export interface QueueStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly ready: number;
+  readonly unacked: number;
+  readonly consumers: number;
+  /** Messages a second. */
+  readonly inRate: number;
+  readonly outRate: number;
+}
+
+export interface BrokerStatus {
+  readonly product: string;
+  readonly version: string;
+  /** Of its HTTP API. */
+  readonly at: string;
+  readonly connections: number;
+  /** Why publishers are blocked, where the broker tells. */
+  readonly alarm: string | undefined;
+  readonly queues: readonly QueueStatus[];
+}
+
+const count = z.number().default(0);
+const rate = z.object({ rate: z.number() }).default({ rate: 0 });
+const overviewShape = z.object({
+  product_name: z.string().default('RabbitMQ'),
+  product_version: z.string().optional(),
+  rabbitmq_version: z.string().optional(),
+  object_totals: z.object({ connections: count }).default({ connections: 0 }),
+  alarm: z.string().nullish(),
+});
+const queuesShape = z.array(
+  z.object({
+    name: z.string(),
+    type: z.string().default('classic'),
+    messages_ready: count,
+    messages_unacknowledged: count,
+    consumers: count,
+    message_stats: z.object({ publish_details: rate, deliver_get_details: rate }).optional(),
+  }),
+);
+
+/** Depth and rates from the broker's HTTP API, the embedded one's or RabbitMQ's management plugin. */
+export async function brokerStatus(config: Config, dataDir: string): Promise<BrokerStatus | Unreached> {
+  const url = await httpOf(config, dataDir);
+  if (url === undefined) return { problem: `no broker is configured, and none runs for ${dataDir}` };
+  try {
+    const overview = overviewShape.parse(await askJson(`${url}/api/overview`));
+    const queues = queuesShape.parse(await askJson(`${url}/api/queues`));
+    return {
+      product: overview.product_name,
+      version: overview.product_version ?? overview.rabbitmq_version ?? 'of unknown version',
+      at: placeOf(url),
+      connections: overview.object_totals.connections,
+      alarm: overview.alarm ?? undefined,
+      queues: queues.map(queue => ({
+        name: queue.name,
+        type: queue.type,
+        ready: queue.messages_ready,
+        unacked: queue.messages_unacknowledged,
+        consumers: queue.consumers,
+        inRate: queue.message_stats?.publish_details.rate ?? 0,
+        outRate: queue.message_stats?.deliver_get_details.rate ?? 0,
+      })),
+    };
+  } catch (error) {
+    const why = error instanceof z.ZodError ? 'what answers is no broker' : messageOf(error);
+    const hint = config.broker.httpUrl === undefined ? '; name it with --broker-http URL' : '';
+    return { problem: `the broker's HTTP API at ${placeOf(url)} cannot be reached: ${why}${hint}` };
+  }
+}
+
+/** As configured; else that of the configured broker by RabbitMQ's custom; else of the one that runs here. */
+async function httpOf({ broker }: Config, dataDir: string): Promise<string | undefined> {
+  if (broker.httpUrl !== undefined) return broker.httpUrl;
+  const [url] = broker.url;
+  if (url === undefined) return (await readWhereabouts(join(dataDir, 'broker')))?.http;
+  const { protocol, hostname, username, password } = new URL(url);
+  const isSecure = protocol === 'amqps:';
+  const account = username === '' ? 'guest:guest' : `${username}:${password}`;
+  return `${isSecure ? 'https' : 'http'}://${account}@${hostname}:${isSecure ? 15_671 : 15_672}`;
+}
