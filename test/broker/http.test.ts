@@ -237,16 +237,17 @@ describe('whom it refuses', () => {
 
   test('in the same time for a name that is there and one that is not', async () => {
     const time = async (user: string): Promise<number> => {
-      const times: number[] = [];
-      for (let i = 0; i < 5; i++) {
-        const before = performance.now();
-        await httpClient(api, { user, password: 'wrong' })('GET', '/api/overview');
-        times.push(performance.now() - before);
-      }
-      return Math.min(...times);
+      const before = performance.now();
+      await httpClient(api, { user, password: 'wrong' })('GET', '/api/overview');
+      return performance.now() - before;
     };
-    const [known, unknown] = [await time('admin'), await time('nobody')];
-    expect(Math.abs(known - unknown)).toBeLessThan(Math.max(known, unknown) / 2);
+    const times: [known: number, unknown: number][] = [];
+    for (let i = 0; i < 8; i++) times.push([await time('admin'), await time('nobody')]);
+    const known = Math.min(...times.map(([first]) => first));
+    const unknown = Math.min(...times.map(([, second]) => second));
+    // Without deriving a key it would be a fiftieth; the machine is shared.
+    expect(unknown / known).toBeGreaterThan(1 / 4);
+    expect(unknown / known).toBeLessThan(4);
   });
 
   test('an account without a tag; one for monitoring may look and not touch', async () => {

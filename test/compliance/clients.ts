@@ -12,7 +12,7 @@ export async function openPeer(tune?: Tune, as?: Login): Promise<Peer> {
   return peer;
 }
 
-/** An amqplib connection; closed when the test ends. Its errors are the test's to await, see `connectionClosing`. */
+/** An amqplib connection; closed when the test ends. Its errors are taken no notice of: tests of errors use a peer. */
 export async function openClient(url: string | Options.Connect = brokerUrl()): Promise<ChannelModel> {
   const client = await connect(url, { noDelay: true, timeout: patienceMs });
   client.on('error', () => {});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { openPeer } from './clients.ts';
+import { uniqueName } from '../support/broker.ts';
+import { openPeer, removeAfterTest } from './clients.ts';
 import { deliveryCountOfFirstGet, deliveryLimitByDefault, deliveryLimitMinusOne } from './differences.ts';
 import { type DyingQueue, dyingQueue, get, quorum } from './dying-queue.ts';
 import { asKnown } from './which-broker.ts';
@@ -92,12 +93,10 @@ describe('x-delivery-limit', () => {
 
   test('without a dead letter exchange a message over it is dropped', async () => {
     const peer = await openPeer();
-    const { queue } = await dyingQueue(peer, {
-      ...quorum,
-      'x-delivery-limit': 0,
-      'x-dead-letter-exchange': 'amq.direct',
-      'x-dead-letter-routing-key': 'nobody',
-    });
+    const queue = uniqueName('limited');
+    const args = { ...quorum, 'x-delivery-limit': 0 };
+    await peer.call(1, 'queue.declare', { queue, durable: true, arguments: args });
+    removeAfterTest({ queues: [queue] });
     await peer.call(1, 'basic.qos', { prefetchCount: 1 });
     await peer.call(1, 'basic.consume', { queue });
     for (const body of ['poison', 'next']) peer.publish(1, { routingKey: queue, body });

@@ -3,9 +3,18 @@ import type { Refusal } from './wire/peer.ts';
 import type { Table } from './wire/table.ts';
 
 /**
- * Where RabbitMQ 3.10, RabbitMQ 4.0 and the embedded broker are known to differ, as data: the tests of this folder
- * expect exactly this of each, so a difference that is not written here fails, and one that has gone fails too. What
- * the embedded broker does otherwise than both has its reason here and in docs/embedded-broker.md.
+ * One suite of behaviours for every broker that Warren runs on: RabbitMQ 3.10, RabbitMQ 4.0 and the embedded broker.
+ * Where they are known to differ stands here, as data: the tests expect exactly this of each, so a difference that is
+ * not written here fails, and so does one that has gone. What the embedded broker does otherwise than both has its
+ * reason here and in docs/embedded-broker.md.
+ *
+ * Which broker it is says its `product` in `connection.start` (`which-broker.ts`): any but `RabbitMQ` is the embedded
+ * one. Most tests speak through a raw `Peer` (`wire/`), which sees the very frames and may misbehave; the codec there is
+ * apart from the broker's on purpose. Others use amqplib, as Warren does. Against one broker:
+ *
+ *     WARREN_BROKER_URL=amqp://user:password@127.0.0.1:5672 npx vitest run --project configured test/compliance
+ *
+ * Permissions and persistence take a broker of their own (`ownBroker`); `accounts.ts` says how accounts are made on it.
  */
 export interface Difference<T> extends Readonly<Record<BrokerName, T>> {
   readonly why: string;
@@ -177,4 +186,12 @@ export const saysWhichRight: Difference<boolean> = {
   '3.10': false,
   '4.0': true,
   embedded: true,
+};
+
+/** Whether the server says so among its capabilities (`exchange_exchange_bindings`). */
+export const bindsExchanges: Difference<boolean> = {
+  why: 'the embedded broker refuses them, see `notForWarren`, and does not announce what it has not',
+  '3.10': true,
+  '4.0': true,
+  embedded: false,
 };

@@ -1,7 +1,7 @@
 import { connect } from 'amqplib';
 import { describe, expect, test, vi } from 'vitest';
 import { brokerUrl } from '../support/broker.ts';
-import { otherProtocolAnswer } from './differences.ts';
+import { bindsExchanges, otherProtocolAnswer } from './differences.ts';
 import { asKnown } from './which-broker.ts';
 import {
   authenticate,
@@ -42,6 +42,7 @@ describe.concurrent('the handshake', () => {
     peer.cut();
     expect((start.serverProperties as Table).capabilities).toMatchObject({
       ...usualCapabilities,
+      exchange_exchange_bindings: await asKnown(bindsExchanges),
       per_consumer_qos: true,
       direct_reply_to: true,
     });

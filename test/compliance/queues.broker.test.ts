@@ -183,7 +183,7 @@ describe('x-expires', () => {
     await peer.call(1, 'confirm.select');
     const used = uniqueName('expires');
     const clock = uniqueName('expires');
-    const args = { durable: true, arguments: { 'x-expires': 800 } };
+    const args = { durable: true, arguments: { 'x-expires': 1_200 } };
     await peer.call(1, 'queue.declare', { queue: used, ...args });
     await peer.call(1, 'queue.declare', { queue: clock, ...args });
     removeAfterTest({ queues: [used] });

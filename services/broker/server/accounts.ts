@@ -3,9 +3,12 @@ import { promisify } from 'node:util';
 import { Failure } from '../../lib/failure.ts';
 import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
 import type { Login } from './connection-host.ts';
+import { Turns } from './turns.ts';
 
-const derive = promisify<string, Buffer, number, Buffer>(scrypt);
+const scryptAsync = promisify<string, Buffer, number, Buffer>(scrypt);
 const keyBytes = 32;
+/** Keys derived at a time, in the threads that also write the log: whoever guesses passwords must not keep it waiting. Each takes 16 MiB. */
+const atOnce = 2;
 
 /** One account as it is kept. */
 export interface StoredAccount {
@@ -33,6 +36,7 @@ export class Accounts {
   /** Passwords that were right, by account, as keyed digests: deriving takes 50 ms, and every process logs in twice. */
   readonly #verified = new Map<string, Buffer>();
   readonly #digestKey = randomBytes(32);
+  readonly #turns = new Turns(atOnce);
   readonly #onChange: (name: string, rights: Rights | undefined) => void;
   #saving: Promise<void> = Promise.resolve();
 
@@ -68,7 +72,7 @@ export class Accounts {
     }
     // An unknown name takes as long as a known one.
     const salt = account ? Buffer.from(account.salt, 'base64') : Buffer.alloc(16);
-    const hash = await derive(password, salt, keyBytes);
+    const hash = await this.#derive(password, salt);
     const current = this.#accounts.get(name);
     if (!account || current !== account || !timingSafeEqual(hash, Buffer.from(account.hash, 'base64')))
       return undefined;
@@ -80,6 +84,10 @@ export class Accounts {
   async login(name: string, password: string): Promise<Login | undefined> {
     const account = await this.verify(name, password);
     return account && { user: account.name, rights: this.#rightsOf(account) };
+  }
+
+  #derive(password: string, salt: Buffer): Promise<Buffer> {
+    return this.#turns.take(() => scryptAsync(password, salt, keyBytes));
   }
 
   #digest(name: string, password: string): Buffer {
@@ -108,7 +116,7 @@ export class Accounts {
     const secret =
       password === undefined
         ? {}
-        : { salt: salt.toString('base64'), hash: (await derive(password, salt, keyBytes)).toString('base64') };
+        : { salt: salt.toString('base64'), hash: (await this.#derive(password, salt)).toString('base64') };
     this.#verified.delete(name);
     const made = {
       permission: undefined,
