@@ -1,4 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker } from '../support/broker.ts';
 import { type Account, accountsOf } from './accounts.ts';
 import { saysWhichRight } from './differences.ts';
@@ -29,12 +30,13 @@ const accounts: readonly Account[] = [
   },
 ];
 
+let own: LocalBroker | undefined;
 let url = '';
 let broker: BrokerName;
 let missing = '';
 
 beforeAll(async () => {
-  const own = await ownBroker();
+  own = await ownBroker();
   url = own.url;
   broker = await whichBroker(url);
   const made = await accountsOf(own);
@@ -49,6 +51,8 @@ beforeAll(async () => {
   for (const exchange of ['x', 'topics'])
     await admin.call(1, 'exchange.declare', { exchange, type: 'topic', durable: true });
 }, 120_000);
+
+afterAll(() => own?.close(), 30_000);
 
 async function as(user: string): Promise<Peer> {
   const peer = await login(url, {}, { user, password });
