@@ -1,3 +1,4 @@
+import { type Body, copyBody, partsOf } from './body.ts';
 import { encodeMethod } from './encode-method.ts';
 import { emptyFrameBytes, frameEnd, frameHeadBytes, frameType, writeFrameHead } from './frame.ts';
 import { idOf, type MethodOf } from './method-spec.ts';
@@ -7,7 +8,7 @@ import { Writer, writeLonglong } from './writer.ts';
 export interface Content {
   /** As they came (`ContentHeader.properties`), or an edited section. */
   readonly properties: Buffer;
-  readonly body: Buffer;
+  readonly body: Body;
 }
 
 /** A message as it is sent on: nothing in it is looked at again. */
@@ -97,7 +98,7 @@ function allocate(methodEnd: number, { properties, body }: Content): Buffer {
   return Buffer.allocUnsafe(methodEnd + header + bodyRoom(body));
 }
 
-function bodyRoom(body: Buffer): number {
+function bodyRoom(body: Body): number {
   if (body.length === 0) return 0;
   return body.length > copiedBody ? frameHeadBytes : emptyFrameBytes + body.length;
 }
@@ -117,27 +118,37 @@ function pushFrames(out: Buffer[], frames: Buffer, methodEnd: number, content: C
   if (body.length === 0) return frames.length;
   if (body.length > copiedBody) return frames.length + pushBody(out, frames, at + 1, channel, body, frameMax);
   at = writeFrameHead(frames, at + 1, frameType.body, channel, body.length);
-  frames.set(body, at);
+  copyBody(body, frames, at);
   frames[at + body.length] = frameEnd;
   return frames.length;
 }
 
 /** The body in frames (§4.2.6.2) that are views of it. @returns octets put, without the head written into `frames` */
-function pushBody(out: Buffer[], frames: Buffer, at: number, channel: number, body: Buffer, frameMax: number): number {
+function pushBody(out: Buffer[], frames: Buffer, at: number, channel: number, body: Body, frameMax: number): number {
   const most = frameMax - emptyFrameBytes;
-  writeFrameHead(frames, at, frameType.body, channel, Math.min(most, body.length));
-  let octets = body.length + lastEnd.length;
-  let next = most;
-  out.push(body.length <= most ? body : body.subarray(0, most));
-  while (next < body.length) {
-    const size = Math.min(most, body.length - next);
-    // The end of one frame and the head of the next.
-    const joint = Buffer.allocUnsafe(emptyFrameBytes);
-    joint[0] = frameEnd;
-    writeFrameHead(joint, 1, frameType.body, channel, size);
-    out.push(joint, body.subarray(next, next + size));
-    octets += emptyFrameBytes;
-    next += size;
+  let left = body.length;
+  let octets = left + lastEnd.length;
+  /** Of the frame that was begun. */
+  let room = Math.min(most, left);
+  writeFrameHead(frames, at, frameType.body, channel, room);
+  for (const part of partsOf(body)) {
+    let from = 0;
+    while (from < part.length) {
+      if (room === 0) {
+        room = Math.min(most, left);
+        // The end of one frame and the head of the next.
+        const joint = Buffer.allocUnsafe(emptyFrameBytes);
+        joint[0] = frameEnd;
+        writeFrameHead(joint, 1, frameType.body, channel, room);
+        out.push(joint);
+        octets += emptyFrameBytes;
+      }
+      const size = Math.min(room, part.length - from);
+      out.push(size === part.length ? part : part.subarray(from, from + size));
+      from += size;
+      room -= size;
+      left -= size;
+    }
   }
   out.push(lastEnd);
   return octets;

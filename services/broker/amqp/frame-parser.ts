@@ -1,7 +1,11 @@
+import { type Body, Pieces } from './body.ts';
 import { AmqpError, showOctets } from './error.ts';
 import { emptyFrameBytes, frameEnd, frameHeadBytes, frameType } from './frame.ts';
 
 const nothing: Buffer = Buffer.alloc(0);
+const whole: readonly Buffer[] = [];
+/** In more pieces than these a body frame is copied together: a client that sends octet by octet must not cost us a buffer for each. */
+const mostPieces = 8;
 
 /**
  * Cuts a stream of octets into frames (§4.2.3). A cursor, so that a frame costs no more than the view that is taken:
@@ -9,15 +13,15 @@ const nothing: Buffer = Buffer.alloc(0);
  *     parser.push(chunk);
  *     while (parser.next()) handle(parser.type, parser.channel, parser.payload);
  *
- * A frame within one chunk is not copied; whoever keeps a payload keeps that chunk. Of what was pushed and read the
- * parser itself keeps one unfinished frame. It checks all that RabbitMQ checks of a frame alone: also the sizes of
+ * A frame within one chunk is not copied, nor, up to a few pieces, is a body frame that spans chunks; whoever keeps a payload keeps those
+ * chunks. Of what was pushed and read the parser itself keeps one unfinished frame. It checks all that RabbitMQ checks of a frame alone: also the sizes of
  * methods, content headers and heartbeats, and that content belongs to a channel and a heartbeat to none.
  */
 export class FrameParser {
   /** Of the frame that `next` came to: 1 method, 2 content header, 3 content body, 8 heartbeat. */
   type = 0;
   channel = 0;
-  /** Its payload lies in `bytes` from `start` to `end`. */
+  /** Its payload lies in `bytes` from `start` to `end`, except that of a body frame: that is `body`. */
   bytes: Buffer = nothing;
   start = 0;
   end = 0;
@@ -32,6 +36,11 @@ export class FrameParser {
   #headFilled = 0;
   #rest: Buffer | undefined;
   #restFilled = 0;
+  /** Of a body frame that is not all there: what there is of its payload and end, and octets still missing. */
+  #pieces: Buffer[] | undefined;
+  #missing = 0;
+  /** Of the body frame that `next` came to, where it came in pieces. */
+  #parts = whole;
   #isLost = false;
 
   constructor(frameMax: number) {
@@ -39,7 +48,12 @@ export class FrameParser {
   }
 
   get payload(): Buffer {
-    return this.bytes.subarray(this.start, this.end);
+    return this.#parts === whole ? this.bytes.subarray(this.start, this.end) : Buffer.concat(this.#parts);
+  }
+
+  /** The payload of a body frame. */
+  get body(): Body {
+    return this.#parts === whole ? this.bytes.subarray(this.start, this.end) : new Pieces(this.#parts);
   }
 
   /** Adds what was received; what `next` has not come to yet stays in front of it. */
@@ -55,6 +69,8 @@ export class FrameParser {
    * returns false for ever; 501 or 505 on a frame of a wrong type, size or channel, behind which it can go on
    */
   next(): boolean {
+    this.#parts = whole;
+    if (this.#pieces) return this.#gather(this.#pieces);
     if (this.#rest === undefined) {
       const at = this.#at;
       if (this.#headFilled === 0 && this.#chunk.length - at >= frameHeadBytes) {
@@ -67,7 +83,13 @@ export class FrameParser {
       }
       this.#headFilled += this.#moveTo(this.#head, this.#headFilled);
       if (this.#headFilled < frameHeadBytes) return this.#drained();
-      this.#rest = Buffer.allocUnsafe(this.#sizeOf(this.#head, 0) + 1);
+      const size = this.#sizeOf(this.#head, 0);
+      if (this.#head[0] === frameType.body && size > 0) {
+        this.#missing = size + 1;
+        this.#pieces = [];
+        return this.#gather(this.#pieces);
+      }
+      this.#rest = Buffer.allocUnsafe(size + 1);
       this.#restFilled = 0;
     }
     const rest = this.#rest;
@@ -76,6 +98,31 @@ export class FrameParser {
     this.#rest = undefined;
     this.#headFilled = 0;
     this.#open(this.#head, 0, rest, 0, rest.length - 1);
+    return true;
+  }
+
+  /** The next piece of a body frame, if there is one. */
+  #gather(pieces: Buffer[]): boolean {
+    const until = Math.min(this.#chunk.length, this.#at + this.#missing);
+    if (until > this.#at) pieces.push(this.#chunk.subarray(this.#at, until));
+    this.#missing -= until - this.#at;
+    this.#at = until;
+    if (this.#missing > 0) {
+      if (pieces.length === mostPieces) {
+        const filled = Buffer.concat(pieces);
+        this.#pieces = undefined;
+        this.#rest = Buffer.allocUnsafe(filled.length + this.#missing);
+        this.#restFilled = filled.copy(this.#rest);
+      }
+      return this.#drained();
+    }
+    this.#pieces = undefined;
+    this.#headFilled = 0;
+    // The last octet is the frame's end.
+    const last = pieces.pop() as Buffer;
+    this.#open(this.#head, 0, last, 0, last.length - 1);
+    if (last.length > 1) pieces.push(last.subarray(0, -1));
+    this.#parts = pieces;
     return true;
   }
 
@@ -120,6 +167,7 @@ export class FrameParser {
     this.#isLost = true;
     this.#drained();
     this.#rest = undefined;
+    this.#pieces = undefined;
     this.#headFilled = 0;
     return new AmqpError(501, `${show(type, payload)}: ${reason}`);
   }

@@ -1,3 +1,5 @@
+import { type Body, copyBody } from '../amqp/body.ts';
+
 /** A message as the broker holds it: what it needs to route and to judge, the rest as the bytes that came. */
 export interface Message {
   readonly exchange: string;
@@ -6,7 +8,7 @@ export interface Message {
   readonly route: Buffer;
   /** The content header's property flags and list, passed through untouched. */
   readonly properties: Buffer;
-  readonly body: Buffer;
+  readonly body: Body;
   readonly isPersistent: boolean;
   /** The `expiration` property, in milliseconds. */
   readonly expirationMs: number | undefined;
@@ -45,6 +47,6 @@ export function compact(message: Message): Message {
   const own = Buffer.allocUnsafeSlow(route.length + properties.length + body.length);
   const at = route.copy(own, 0);
   const bodyAt = at + properties.copy(own, at);
-  body.copy(own, bodyAt);
+  copyBody(body, own, bodyAt);
   return { ...message, route: own.subarray(0, at), properties: own.subarray(at, bodyAt), body: own.subarray(bodyAt) };
 }

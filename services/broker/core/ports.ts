@@ -1,9 +1,9 @@
-import type { Ledger, StoredMessage, StreamEntry, StreamState } from '../store/ledger.ts';
+import type { Ledger, MessageToStore, StreamEntry, StreamState } from '../store/ledger.ts';
 
 /** One stream's part of the ledger. */
 export interface LedgerStream {
   state(): StreamState | undefined;
-  append(offset: number, timestampMs: number, message: StoredMessage): void;
+  append(offset: number, timestampMs: number, message: MessageToStore): void;
   truncate(firstOffset: number): void;
   read(
     fromOffset: number,

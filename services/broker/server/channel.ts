@@ -1,3 +1,4 @@
+import type { Body } from '../amqp/body.ts';
 import type { ReceivedClientMethod } from '../amqp/decode-method.ts';
 import { methodFrame } from '../amqp/encode-method.ts';
 import { AmqpError } from '../amqp/error.ts';
@@ -172,8 +173,8 @@ export class Channel {
   }
 
   /** A content body frame's payload. @throws AmqpError */
-  body(bytes: Buffer, start: number, end: number): void {
-    this.#publish(this.#assembly.body(bytes, start, end));
+  body(piece: Body): void {
+    this.#publish(this.#assembly.body(piece));
   }
 
   #publish(whole: WholePublish | undefined): void {

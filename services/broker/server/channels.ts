@@ -2,6 +2,7 @@ import { decodeClientMethod } from '../amqp/decode-method.ts';
 import { methodFrame } from '../amqp/encode-method.ts';
 import { AmqpError } from '../amqp/error.ts';
 import { frameType } from '../amqp/frame.ts';
+import type { FrameParser } from '../amqp/frame-parser.ts';
 import { type Method, specOf } from '../amqp/method-spec.ts';
 import type { MessageQueue } from '../core/queue.ts';
 import { Channel, type ChannelHost } from './channel.ts';
@@ -27,12 +28,13 @@ export class Channels {
     return this.#open.has(number);
   }
 
-  /** A frame of another channel than 0: its payload lies in `bytes` from `start` to `end`. @throws AmqpError */
-  frame(number: number, type: number, bytes: Buffer, start: number, end: number): void {
+  /** A frame of another channel than 0: the one that the parser came to. @throws AmqpError */
+  frame(frame: FrameParser): void {
+    const { type, channel: number, bytes, start, end } = frame;
     const channel = this.#open.get(number);
     if (!channel) return this.#unopened(number, type, bytes, start, end);
     if (type === frameType.header) return channel.header(bytes, start, end);
-    if (type === frameType.body) return channel.body(bytes, start, end);
+    if (type === frameType.body) return channel.body(frame.body);
     const method = decodeClientMethod(bytes, start, end);
     if (method.name === 'channel.close') {
       this.#close(number);

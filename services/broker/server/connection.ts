@@ -201,7 +201,7 @@ export class Connection implements ChannelHost {
     if (this.#mode === 'closing') return this.#lastFrame(number, type, bytes, start);
     if (number === 0) return this.#connectionMethod(decodeMethod(bytes, start, end));
     if (this.#mode !== 'running') throw new AmqpError(504, `unexpected frame in connection state ${this.#mode}`);
-    this.#channels.frame(number, type, bytes, start, end);
+    this.#channels.frame(this.#parser);
   }
 
   /** Only the end of the connection is heard any more. */

@@ -1,3 +1,4 @@
+import { type Body, BodyGathering } from '../amqp/body.ts';
 import { decodeHeader } from '../amqp/content-header.ts';
 import type { Publish } from '../amqp/decode-method.ts';
 import { AmqpError } from '../amqp/error.ts';
@@ -10,7 +11,7 @@ export const messageLimit = 16 * 1024 * 1024;
 export interface WholePublish {
   readonly method: Publish;
   readonly properties: Buffer;
-  readonly body: Buffer;
+  readonly body: Body;
 }
 
 const nothing: Buffer = Buffer.alloc(0);
@@ -24,7 +25,8 @@ export class ContentAssembly {
   #method: Publish | undefined;
   #properties = nothing;
   #left = 0;
-  readonly #pieces: Buffer[] = [];
+  readonly #gathering = new BodyGathering();
+  #isGathering = false;
 
   /** @throws AmqpError 505 when no method may come now */
   expectMethod(): void {
@@ -52,20 +54,18 @@ export class ContentAssembly {
   }
 
   /** @returns the publish, when its body is whole @throws AmqpError 505 */
-  body(bytes: Buffer, start: number, end: number): WholePublish | undefined {
+  body(piece: Body): WholePublish | undefined {
     if (!this.#method || this.#left === 0) throw this.#unexpected();
-    const size = end - start;
-    if (size > this.#left)
+    if (piece.length > this.#left)
       throw new AmqpError(505, 'content body frame exceeds remaining content size', specOf('basic.publish'));
-    const piece = bytes.subarray(start, end);
-    this.#left -= size;
-    if (this.#left === 0 && this.#pieces.length === 0) return this.#take(piece);
-    // Empty ones would cost a client nothing and us a buffer each.
-    if (size > 0) this.#pieces.push(piece);
-    return this.#left === 0 ? this.#take(Buffer.concat(this.#pieces.splice(0))) : undefined;
+    this.#left -= piece.length;
+    if (this.#left === 0 && !this.#isGathering) return this.#take(piece);
+    this.#gathering.add(piece);
+    this.#isGathering = this.#left > 0;
+    return this.#isGathering ? undefined : this.#take(this.#gathering.take());
   }
 
-  #take(body: Buffer): WholePublish | undefined {
+  #take(body: Body): WholePublish | undefined {
     const method = this.#method;
     this.#method = undefined;
     return method && { method, properties: this.#properties, body };

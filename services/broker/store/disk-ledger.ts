@@ -10,9 +10,9 @@ import type {
   Definition,
   Ledger,
   LedgerStats,
+  MessageToStore,
   ReadLimits,
   Recovered,
-  StoredMessage,
   StreamEntry,
   StreamState,
 } from './ledger.ts';
@@ -118,7 +118,7 @@ export class DiskLedger implements Ledger {
     this.#contents.deleteBinding(queue, exchange, key);
   }
 
-  putMessage(name: string, index: number, message: StoredMessage): void {
+  putMessage(name: string, index: number, message: MessageToStore): void {
     const queue = this.#contents.queue(name);
     this.#contents.putMessage(queue, index, this.#say(this.#encoder.message(queue.id, index, message)));
   }
@@ -141,7 +141,7 @@ export class DiskLedger implements Ledger {
     );
   }
 
-  appendStream(name: string, offset: number, timestampMs: number, message: StoredMessage): void {
+  appendStream(name: string, offset: number, timestampMs: number, message: MessageToStore): void {
     const queue = this.#contents.queue(name);
     const stream = this.#contents.streamOf(queue);
     if (offset !== stream.nextOffset) throw new Error(`stream ${name} is at ${stream.nextOffset}, not ${offset}`);

@@ -1,4 +1,5 @@
 import type { Failure } from '../../lib/failure.ts';
+import type { Body } from '../amqp/body.ts';
 
 /** An exchange or a queue as the core describes it: whatever JSON can hold, found again by its name. */
 export interface Definition {
@@ -22,6 +23,11 @@ export interface StoredMessage {
   readonly body: Buffer;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
+}
+
+/** A message to be stored. */
+export interface MessageToStore extends Omit<StoredMessage, 'body'> {
+  readonly body: Body;
 }
 
 export interface StreamEntry {
@@ -79,7 +85,7 @@ export interface Ledger {
   deleteBinding(binding: Binding): void;
 
   /** `index` ascends in each queue (gaps are fine) and is below 2^48. */
-  putMessage(queue: string, index: number, message: StoredMessage): void;
+  putMessage(queue: string, index: number, message: MessageToStore): void;
   /** Acknowledged, expired or dropped: it does not come back. Unknown ones are ignored. */
   settle(queue: string, index: number): void;
   /** How often it was handed out so far (for `x-delivery-limit`). Unknown messages are ignored. */
@@ -89,7 +95,7 @@ export interface Ledger {
    * `offset` is the stream's next. A reader should be given an entry only when `sync` has called back for it: until then
    * a crash may replace it by another with the same offset.
    */
-  appendStream(queue: string, offset: number, timestampMs: number, message: StoredMessage): void;
+  appendStream(queue: string, offset: number, timestampMs: number, message: MessageToStore): void;
   /** Drops every entry before `firstOffset`. */
   truncateStream(queue: string, firstOffset: number): void;
   /**

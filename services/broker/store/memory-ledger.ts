@@ -1,5 +1,5 @@
 import type { Failure } from '../../lib/failure.ts';
-import type { Ledger, LedgerStats, ReadLimits, StoredMessage, StreamEntry, StreamState } from './ledger.ts';
+import type { Ledger, LedgerStats, MessageToStore, ReadLimits, StreamEntry, StreamState } from './ledger.ts';
 import { compact } from './tail-cache.ts';
 
 /** As the disk's ledger counts one: frame, numbers, lengths. */
@@ -35,7 +35,7 @@ class MemoryLedger implements Ledger {
     this.#streams.delete(name);
   }
 
-  appendStream(queue: string, offset: number, timestampMs: number, message: StoredMessage): void {
+  appendStream(queue: string, offset: number, timestampMs: number, message: MessageToStore): void {
     let stream = this.#streams.get(queue);
     if (!stream) {
       stream = { entries: [], firstOffset: 0, bytes: 0 };

@@ -1,5 +1,6 @@
 import { Failure } from '../../lib/failure.ts';
-import type { Definition, StoredMessage } from './ledger.ts';
+import { partsOf } from '../amqp/body.ts';
+import type { Definition, MessageToStore, StoredMessage } from './ledger.ts';
 
 /**
  * The records of the ledger. Numbers are big-endian; `queue` is a number that is given to each queue when it is made and
@@ -71,7 +72,7 @@ function queueHead(type: number, queue: number): Buffer {
 export class RecordEncoder {
   readonly #head = Buffer.alloc(maxHeadBytes);
 
-  message(queue: number, index: number, message: StoredMessage): Buffer[] {
+  message(queue: number, index: number, message: MessageToStore): Buffer[] {
     this.#indexed(recordType.message, queue, index);
     return this.#message(afterIndex, message);
   }
@@ -87,7 +88,7 @@ export class RecordEncoder {
     return [this.#head.subarray(0, afterIndex + 4)];
   }
 
-  streamEntry(queue: number, offset: number, timestampMs: number, message: StoredMessage): Buffer[] {
+  streamEntry(queue: number, offset: number, timestampMs: number, message: MessageToStore): Buffer[] {
     this.#indexed(recordType.streamEntry, queue, offset);
     this.#head.writeDoubleBE(timestampMs, afterIndex);
     return this.#message(afterIndex + 8, message);
@@ -104,7 +105,7 @@ export class RecordEncoder {
     this.#head.writeUIntBE(index, indexAt, 6);
   }
 
-  #message(at: number, { exchange, key, properties, body, expiresAt }: StoredMessage): Buffer[] {
+  #message(at: number, { exchange, key, properties, body, expiresAt }: MessageToStore): Buffer[] {
     const head = this.#head;
     head.writeDoubleBE(expiresAt ?? Number.NaN, at);
     const exchangeAt = at + 14;
@@ -113,7 +114,7 @@ export class RecordEncoder {
     head[at + 8] = exchangeBytes;
     head[at + 9] = keyBytes;
     head.writeUInt32BE(properties.length, at + 10);
-    return [head.subarray(0, exchangeAt + exchangeBytes + keyBytes), properties, body];
+    return [head.subarray(0, exchangeAt + exchangeBytes + keyBytes), properties, ...partsOf(body)];
   }
 
   #short(text: string, at: number): number {

@@ -1,7 +1,12 @@
-import type { StreamEntry } from './ledger.ts';
+import { joined } from '../amqp/body.ts';
+import type { MessageToStore, StreamEntry } from './ledger.ts';
 
 /** A body this much smaller than the memory it is a part of is copied, or a few entries would hold on to many times their size. */
 const wasteFactor = 4;
+
+export interface EntryToKeep extends Omit<StreamEntry, 'message'> {
+  readonly message: MessageToStore;
+}
 
 /** The newest entries of one stream, for the readers that keep up. */
 export class TailCache {
@@ -20,7 +25,7 @@ export class TailCache {
   }
 
   /** The one after the last. */
-  push(entry: StreamEntry, maxBytes: number): void {
+  push(entry: EntryToKeep, maxBytes: number): void {
     this.#entries.push(compact(entry));
     this.#bytes += sizeOf(entry);
     this.trim(maxBytes);
@@ -52,12 +57,14 @@ export class TailCache {
   }
 }
 
-function sizeOf({ message }: StreamEntry): number {
+function sizeOf({ message }: EntryToKeep): number {
   return message.body.length + message.properties.length + 200;
 }
 
-export function compact(entry: StreamEntry): StreamEntry {
-  const { properties, body } = entry.message;
-  if (body.buffer.byteLength <= wasteFactor * (body.length + properties.length)) return entry;
+export function compact(entry: EntryToKeep): StreamEntry {
+  const { properties } = entry.message;
+  const body = joined(entry.message.body);
+  if (body.buffer.byteLength <= wasteFactor * (body.length + properties.length))
+    return { ...entry, message: { ...entry.message, body } };
   return { ...entry, message: { ...entry.message, properties: Buffer.from(properties), body: Buffer.from(body) } };
 }

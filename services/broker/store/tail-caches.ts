@@ -1,6 +1,5 @@
 import type { QueueContents } from './contents.ts';
-import type { StreamEntry } from './ledger.ts';
-import { TailCache } from './tail-cache.ts';
+import { type EntryToKeep, TailCache } from './tail-cache.ts';
 
 export interface TailCacheOptions {
   /** For each stream. */
@@ -27,7 +26,7 @@ export class TailCaches {
     return this.#caches.get(queue);
   }
 
-  push(queue: QueueContents, entry: StreamEntry): void {
+  push(queue: QueueContents, entry: EntryToKeep): void {
     let cache = this.#caches.get(queue);
     if (!cache) {
       cache = new TailCache();

@@ -96,8 +96,9 @@ function reader(handle: (received: Received) => void): (chunk: Buffer) => void {
         publish = { ...publish, properties, left: bodySize };
         finish();
       } else if (type === frameType.body && publish !== undefined) {
-        bodies.push(parser.payload);
-        publish.left -= end - start;
+        const { payload } = parser;
+        bodies.push(payload);
+        publish.left -= payload.length;
         finish();
       }
     }

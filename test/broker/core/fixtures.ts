@@ -1,3 +1,4 @@
+import { joined } from '../../../services/broker/amqp/body.ts';
 import { encodeRoute } from '../../../services/broker/amqp/content.ts';
 import { decodeTable } from '../../../services/broker/amqp/decode-table.ts';
 import { encodeTable } from '../../../services/broker/amqp/encode-table.ts';
@@ -110,13 +111,13 @@ export class TestConsumer implements QueueConsumer {
   }
 
   get bodies(): string[] {
-    return this.got.map(({ message: { body } }) => body.toString());
+    return this.got.map(({ message: { body } }) => joined(body).toString());
   }
 }
 
 /** What is ready, taken out without acknowledgement. */
 export function drain(queue: MessageQueue): string[] {
   const bodies: string[] = [];
-  for (let entry = queue.get(true); entry; entry = queue.get(true)) bodies.push(entry.message.body.toString());
+  for (let entry = queue.get(true); entry; entry = queue.get(true)) bodies.push(joined(entry.message.body).toString());
   return bodies;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { joined } from '../../../services/broker/amqp/body.ts';
 import type { Kept } from '../../../services/broker/core/recover.ts';
 import type {
   Binding,
@@ -33,7 +34,8 @@ function rememberingLedger(): { ledger: Ledger; recovered: (wasClean?: boolean) 
     },
     putBinding: binding => void bindings.set(JSON.stringify(binding), binding),
     deleteBinding: binding => void bindings.delete(JSON.stringify(binding)),
-    putMessage: (queue, index, message) => void of(queue).set(index, { message, deliveryCount: 0 }),
+    putMessage: (queue, index, message) =>
+      void of(queue).set(index, { message: { ...message, body: joined(message.body) }, deliveryCount: 0 }),
     settle: (queue, index) => void of(queue).delete(index),
     setDeliveryCount: (queue, index, deliveryCount) => {
       const kept = of(queue).get(index);
