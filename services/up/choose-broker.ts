@@ -99,7 +99,8 @@ async function startOne(dir: string, choice: BrokerChoice): Promise<Started> {
   const { kind = 'embedded', say, signal, limits = {} } = choice;
   const account = await keptAccount(dir, 'warren');
   if (kind === 'embedded') return startEmbedded({ dir, account, limits }, say);
-  const options = { ...account, ...(signal ? { signal } : {}) };
+  // For `warren status`, and for whoever chose RabbitMQ for its tools.
+  const options = { ...account, management: true, ...(signal ? { signal } : {}) };
   if (kind === 'container') await prepareEngine(choice);
   else {
     const version = findRabbit()?.version;
@@ -108,7 +109,7 @@ async function startOne(dir: string, choice: BrokerChoice): Promise<Started> {
   const broker = await (kind === 'container'
     ? startContainer({ ...options, dir: join(dir, 'container') })
     : startRabbitNode({ ...options, dir: join(dir, 'node') }));
-  return { ...broker, http: undefined };
+  return { ...broker, http: broker.httpUrl };
 }
 
 /** @throws Failure NO_BROKER */

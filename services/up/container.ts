@@ -6,7 +6,7 @@ import { Failure } from '../lib/failure.ts';
 import { askBroker } from './amqp-hello.ts';
 import { docker } from './docker.ts';
 import { freePort } from './free-port.ts';
-import { brokerUrlOf, type LocalBroker, plainWord } from './local-broker.ts';
+import { brokerUrlOf, type LocalBroker, managementUrlOf, plainWord } from './local-broker.ts';
 import { tether } from './tether.ts';
 
 export const brokerImage = 'rabbitmq:4-management';
@@ -19,6 +19,8 @@ export interface ContainerOptions {
   readonly password: string;
   /** Of 127.0.0.1. A free one when absent; the same over restarts. */
   readonly port?: number;
+  /** With the management plugin, on a free port of 127.0.0.1: a second more to boot, and its share of each message. Default without. */
+  readonly management?: boolean;
   /** Whether the volume with the data outlives `close`. Default true. */
   readonly keepData?: boolean;
   /** Ends the first start. */
@@ -55,6 +57,7 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
   const mounts = await writeConfiguration(dir, options);
   const port = options.port ?? (await freePort());
   const url = brokerUrlOf(options, port);
+  const httpPort = options.management ? await freePort() : undefined;
   await docker(['rm', '-f', name], { signal }).catch(ignoreFailure);
 
   const held = tether(script, [name, keepData ? '' : name], { env: process.env, graceMs: 30_000 });
@@ -71,7 +74,8 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
     for (const deadline = performance.now() + bootDeadlineMs; ; await wait(100)) {
       stop?.throwIfAborted();
       try {
-        return (await askBroker(url)).version;
+        const { version } = await askBroker(url);
+        if (httpPort === undefined || (await answersHttp(httpPort))) return version;
       } catch (error) {
         if (!(error instanceof Failure) || error.code === 'BROKER_REFUSED') throw error;
       }
@@ -84,11 +88,13 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
   };
   try {
     const run = ['create', '--name', name, '--hostname', 'warren', '--publish', `127.0.0.1:${port}:5672`];
+    if (httpPort !== undefined) run.push('--publish', `127.0.0.1:${httpPort}:15672`);
     await docker([...run, '--volume', `${name}:/var/lib/rabbitmq`, ...mounts, brokerImage], { signal });
     await docker(['start', name], { signal });
     const version = await ready(signal);
     return {
       url,
+      ...(httpPort === undefined ? {} : { httpUrl: managementUrlOf(options, httpPort) }),
       version,
       kind: 'container',
       describe: `RabbitMQ ${version} in the Docker container ${name}, 127.0.0.1:${port}, data in the volume ${name}`,
@@ -120,11 +126,10 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
  * The password goes in by a file and not by the environment, where `docker inspect` shows it. The file is readable to
  * all, because the container's user is none that this machine knows; the directory around it is ours alone.
  */
-async function writeConfiguration(dir: string, account: { user: string; password: string }): Promise<string[]> {
+async function writeConfiguration(dir: string, account: ContainerOptions): Promise<string[]> {
   const files = {
     'conf.d/90-warren.conf': `default_user = ${account.user}\ndefault_pass = ${account.password}\n`,
-    // The management plugin costs a second of each boot and a share of each message; nobody here asks it anything.
-    enabled_plugins: '[].\n',
+    enabled_plugins: account.management ? '[rabbitmq_management].\n' : '[].\n',
   };
   const mounts: string[] = [];
   for (const [name, text] of Object.entries(files)) {
@@ -134,6 +139,16 @@ async function writeConfiguration(dir: string, account: { user: string; password
     mounts.push('--volume', `${file}:/etc/rabbitmq/${name}:ro`);
   }
   return mounts;
+}
+
+/** Docker opens the port at once; the plugin behind it comes a little later than the broker. */
+async function answersHttp(port: number): Promise<boolean> {
+  try {
+    await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(1_000) });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** For what may have gone already; a client that cannot reach the engine has no better answer either. */

@@ -33,6 +33,10 @@ export interface LocalBroker {
 /** What a password and a user name of ours may be made of: safe in a URL, a configuration file and a shell. */
 export const plainWord = /^[A-Za-z0-9_-]+$/;
 
+export function managementUrlOf(account: { user: string; password: string }, port: number): string {
+  return `http://${account.user}:${account.password}@127.0.0.1:${port}`;
+}
+
 export function brokerUrlOf(account: { user: string; password: string }, port: number): string {
   return `amqp://${account.user}:${account.password}@127.0.0.1:${port}`;
 }

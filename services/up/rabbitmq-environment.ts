@@ -7,6 +7,8 @@ export interface NodeSettings {
   /** The node's own directory; exists, 0700. */
   readonly dir: string;
   readonly port: number;
+  /** Of the management plugin, which runs if this is given. */
+  readonly httpPort: number | undefined;
   readonly user: string;
   readonly password: string;
   /** Two words that end up on the VM's command line. */
@@ -26,7 +28,7 @@ export function logFileOf(dir: string): string {
  */
 export async function prepareNode(
   install: RabbitInstall,
-  { dir, port, user, password, mark }: NodeSettings,
+  { dir, port, httpPort, user, password, mark }: NodeSettings,
 ): Promise<Record<string, string>> {
   const file = (name: string): string => join(dir, name);
   for (const name of ['home', 'log', 'data']) await mkdir(file(name), { recursive: true, mode: 0o700 });
@@ -35,10 +37,12 @@ export async function prepareNode(
     // Made when the data is new, instead of guest.
     `default_user = ${user}`,
     `default_pass = ${password}`,
+    ...(httpPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${httpPort}`]),
   ];
   await writeFile(file('rabbitmq.conf'), `${configuration.join('\n')}\n`, { mode: 0o600 });
-  await writeFile(file('enabled_plugins'), '[].\n', { mode: 0o600 });
-  const home = leanHome(install, file('rabbitmq'));
+  const plugins = httpPort === undefined ? [] : ['rabbitmq_management'];
+  await writeFile(file('enabled_plugins'), `[${plugins}].\n`, { mode: 0o600 });
+  const home = leanHome(install, file('rabbitmq'), plugins);
   return {
     PATH: install.path,
     LANG: 'C.UTF-8',

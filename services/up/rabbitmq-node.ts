@@ -6,7 +6,7 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { endProcess } from '../lib/process-table.ts';
 import { askBroker } from './amqp-hello.ts';
 import { freePort, isFree } from './free-port.ts';
-import { brokerUrlOf, type LocalBroker, plainWord } from './local-broker.ts';
+import { brokerUrlOf, type LocalBroker, managementUrlOf, plainWord } from './local-broker.ts';
 import { logFileOf, prepareNode } from './rabbitmq-environment.ts';
 import { findRabbit } from './rabbitmq-install.ts';
 import { type Tether, tether } from './tether.ts';
@@ -19,6 +19,8 @@ export interface RabbitNodeOptions {
   readonly password: string;
   /** Of 127.0.0.1. A free one when absent; the same over restarts. */
   readonly port?: number;
+  /** With the management plugin, on a free port: a second more to boot, and its share of each message. Default without. */
+  readonly management?: boolean;
   /** Ends the first start. */
   readonly signal?: AbortSignal;
 }
@@ -74,7 +76,8 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
 
   const port = options.port ?? (await freePort());
   const url = brokerUrlOf(options, port);
-  const settings = { dir, port, mark, user: options.user, password: options.password };
+  const httpPort = options.management ? await freePort() : undefined;
+  const settings = { dir, port, httpPort, mark, user: options.user, password: options.password };
   let held: Tether | undefined;
   let pid: number | undefined;
   let booting: Promise<string> | undefined;
@@ -103,7 +106,10 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
         signal?.throwIfAborted();
         if (lastOutput !== undefined) throw notStarted(`it ended: ${lastWords(lastOutput)}`);
         try {
-          return (await askBroker(url)).version;
+          const { version } = await askBroker(url);
+          // It answers a little later than the broker.
+          if (httpPort === undefined || !(await isFree(httpPort))) return version;
+          if (performance.now() > deadline) throw notStarted('its management plugin does not answer');
         } catch (error) {
           if (!(error instanceof Failure) || error.code === 'BROKER_REFUSED') throw error;
           if (performance.now() > deadline) throw notStarted(`not ready after ${bootDeadlineMs / 1_000} s`);
@@ -138,6 +144,7 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
   const version = await boot(options.signal);
   return {
     url,
+    ...(httpPort === undefined ? {} : { httpUrl: managementUrlOf(options, httpPort) }),
     version,
     kind: 'rabbitmq-node',
     describe: `RabbitMQ ${version}, private to this machine, 127.0.0.1:${port}, data in ${dir}`,

@@ -18,14 +18,14 @@ export function brokerUrl(): string {
 }
 
 /**
- * A broker of the same kind as the project's, for one test alone: to be stopped, killed, frozen. Takes 2 to 4 s, the embedded one half a second. Closed
+ * A broker of the same kind as the project's, for one test alone: to be stopped, killed, frozen. Takes 2 to 4 s, the embedded one half a second; with `management` it has an HTTP API in any case. Closed
  * when the test ends; one that was started in a `beforeAll` is to be closed in the `afterAll`.
  */
-export async function ownBroker(): Promise<LocalBroker> {
+export async function ownBroker({ management = false } = {}): Promise<LocalBroker> {
   const dir = await mkdtemp(join(tmpdir(), 'warren-test-'));
   const account = { user: 'test', password: randomHex(32) };
   const { kind } = inject('broker');
-  const broker = await startOf(kind, { dir, ...account });
+  const broker = await startOf(kind, { dir, ...account, management });
   const close = async (): Promise<void> => {
     await broker.close();
     await rm(dir, { recursive: true, force: true });
@@ -42,7 +42,7 @@ export async function ownBroker(): Promise<LocalBroker> {
 
 function startOf(
   kind: ProvidedBroker['kind'],
-  options: { dir: string; user: string; password: string },
+  options: { dir: string; user: string; password: string; management: boolean },
 ): Promise<LocalBroker> {
   // Small enough to be filled by a test, see `setMemoryAlarm`.
   if (kind === 'embedded') return startEmbeddedProcess({ ...options, flags: ['--memory-limit', ownMemoryLimit] });
