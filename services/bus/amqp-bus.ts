@@ -5,6 +5,7 @@ import { randomHex, randomId } from '../lib/random.ts';
 import { newTraceparent } from '../lib/trace.ts';
 import type { Bus, BusOptions, BusState, ConsumeOptions, Consumer, Delivery, Outgoing, Verdict } from './bus.ts';
 import { BusConsumer } from './consumer.ts';
+import { largePassed } from './large-messages.ts';
 import { Outbox, type Pending } from './outbox.ts';
 import { Requests } from './requests.ts';
 import { openChannel, openSession, type Session, userOf } from './session.ts';
@@ -140,8 +141,9 @@ class AmqpBus implements Bus {
     if (!session.isOpen()) return;
     this.#fatal = undefined;
     this.#everUp = true;
-    this.#becomeUp();
+    // Before anybody hears that it is up and publishes more: what was said first goes first.
     this.#resend(session);
+    this.#becomeUp();
   }
 
   #becomeUp(): void {
@@ -190,6 +192,7 @@ class AmqpBus implements Bus {
     if (!session?.isOpen() || this.#state === 'blocked') return false;
     if (this.#backlog !== undefined && this.#backlog > backlogLimit) return false;
     const content = asBuffer(message.body);
+    largePassed(content.length);
     try {
       const taken = session.plain.publish(
         messages[message.type].exchange,
@@ -248,6 +251,7 @@ class AmqpBus implements Bus {
 
   #put(session: Session, pending: Pending): void {
     const { message } = pending;
+    largePassed(message.body.byteLength);
     const onConfirm = (error: unknown): void => {
       if (session !== this.#session) return; // Lost with the session: the next one sends it again.
       if (error) this.#nacked(session, pending);

@@ -3,6 +3,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/failure.ts';
 import { AckWindow } from './ack-window.ts';
 import type { ConsumeOptions, Consumer, Delivery, Verdict } from './bus.ts';
+import { largePassed } from './large-messages.ts';
 import { declare, openChannel, queueOptions, type Session } from './session.ts';
 import type { QueueSpec, Role } from './topology.ts';
 
@@ -109,6 +110,7 @@ export class BusConsumer implements Consumer {
   #deliver(open: OpenConsumer, message: ConsumeMessage): void {
     const tag = message.fields.deliveryTag;
     const delivery = asDelivery(message);
+    largePassed(delivery.body.length);
     if (!this.#options.noAck) open.acks.delivered(tag);
     this.#running++;
     let verdict: Verdict | Promise<Verdict>;

@@ -65,6 +65,13 @@ export const messages = {
     persistent: false,
     why: 'the asker holds the client; both go together',
   },
+  'warren.proxy.v1.RequestPart': {
+    exchange: 'm',
+    persistent: false,
+    why: 'the upload that it is part of breaks with it',
+  },
+  'warren.proxy.v1.RequestCredit': { exchange: 'proxy.replies', persistent: false, why: 'as the parts' },
+  'warren.proxy.v1.ResponseCredit': { exchange: 'm', persistent: false, why: 'as the parts' },
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },

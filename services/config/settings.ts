@@ -175,7 +175,7 @@ export const settings = {
     doc: 'Size of a request head at most; larger: 431.',
     commands: edge,
   }),
-  'proxy.body_limit': setting(bytes(0, 8 * MiB), 8 * MiB, {
+  'proxy.body_limit': setting(bytes(0, 1024 * GiB), GiB, {
     doc: 'Size of a request body at most; larger: 413.',
     commands: edge,
   }),
@@ -200,7 +200,7 @@ export const settings = {
     commands: edge,
   }),
   'proxy.body_timeout_ms': setting(duration(1, DAY), 30_000, {
-    doc: 'Time without progress in a request body; longer: 408.',
+    doc: 'Time without progress in a request body (longer: 408), or in what the client takes of a response (longer: cut).',
     commands: edge,
   }),
   'proxy.cache_bytes': setting(bytes(0, 64 * GiB), 64 * MiB, {
@@ -229,8 +229,12 @@ export const settings = {
     commands: ['worker'],
   }),
   'worker.concurrency': setting(integer(1, 1000), 64, {
-    doc: 'Jobs held at a time.',
+    doc: 'Jobs held at a time, until their response begins.',
     flag: { name: 'concurrency', value: 'N' },
+    commands: work,
+  }),
+  'worker.max_streams': setting(integer(1, 1_000_000), 10_000, {
+    doc: 'Responses and WebSockets that go on behind their beginning, at a time; more count as jobs held.',
     commands: work,
   }),
   'worker.connect_timeout_ms': setting(duration(1, DAY), 2000, {

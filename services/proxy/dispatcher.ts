@@ -4,13 +4,15 @@ import {
   type Figures,
   Grant,
   Job,
-  type Part,
-  Parts,
   ProxyAnnounce,
+  RequestCredit,
+  ResponseCredit,
   WorkerAnnounce,
 } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery } from '../bus/bus.ts';
+import { bodyWindow } from '../lib/credit.ts';
 import { messageOf } from '../lib/failure.ts';
+import { decodeParts, encodeRequestPart, type ReceivedPart } from '../lib/parts.ts';
 import { randomId } from '../lib/random.ts';
 import type { Ended, JobTable } from './job-table.ts';
 
@@ -22,14 +24,48 @@ export interface JobRequest {
   readonly fields: string[];
   readonly body: Buffer;
   readonly claim: boolean;
+  /** Its body comes by `JobHandle.send`. */
+  readonly streamed: boolean;
+  /** Of a streamed body, where it is known. */
+  readonly bodyLength: bigint | undefined;
+  /** The `Upgrade` field, or empty. */
+  readonly upgrade: string;
   readonly deadlineMs: number;
   readonly traceparent: string | undefined;
 }
 
 export interface JobListener {
-  part(part: Part): void;
+  /** Informational heads, then the response's parts in order, the last one marked. */
+  part(part: ReceivedPart): void;
+  /** How far the streamed request body may go, in bytes from its beginning. */
+  credit(until: number): void;
   /** Instead of a response, or of its rest. */
   ended(end: Ended): void;
+}
+
+/** The client's side of a job that runs. After its end all of it does nothing. */
+export interface JobHandle {
+  /** The client has gone. */
+  abandon(): void;
+  /** A piece of a streamed request body, no further than there is credit; the last one marked. */
+  send(body: Buffer, last: boolean): void;
+  /** How far the response's body may go. */
+  credit(until: number): void;
+}
+
+interface RunningJob {
+  readonly request: JobRequest;
+  readonly listener: JobListener;
+  /** Who executes it, as soon as that is known. */
+  worker: string;
+  attempt: string;
+  /** Request parts sent. */
+  sent: number;
+}
+
+/** An informational head (RFC 9110 §15.2); 101 is the last that HTTP has to say. */
+export function isInterim({ head, last }: ReceivedPart): boolean {
+  return head !== undefined && !last && head.status >= 100 && head.status < 200 && head.status !== 101;
 }
 
 export interface DispatcherOptions {
@@ -49,7 +85,7 @@ export class Dispatcher {
   readonly #clock: () => number;
   readonly #options: DispatcherOptions;
   readonly #proxy = randomId();
-  readonly #jobs = new Map<string, { request: JobRequest; listener: JobListener }>();
+  readonly #jobs = new Map<string, RunningJob>();
   readonly #workers = new Map<string, WorkerAnnounce>();
   readonly #consumers: Consumer[] = [];
   /** Service → ids to cancel in this turn. */
@@ -113,28 +149,71 @@ export class Dispatcher {
     return this.#bus.state !== 'blocked' && this.#table.canWaitForBroker(this.#clock());
   }
 
-  /** @returns what to call when the client goes away */
-  dispatch(request: JobRequest, listener: JobListener): () => void {
+  dispatch(request: JobRequest, listener: JobListener): JobHandle {
     const id = randomId();
-    this.#jobs.set(id, { request, listener });
+    const job: RunningJob = { request, listener, worker: '', attempt: '', sent: 0 };
+    this.#jobs.set(id, job);
     this.#table.submit(id, request, this.#clock());
     this.#publish(id, request, request.deadlineMs);
-    return () => {
-      if (this.#table.abandon(id)) this.#cancel(id, request.service);
-      this.#jobs.delete(id);
+    return {
+      abandon: () => {
+        if (this.#table.abandon(id)) this.#cancel(id, request.service);
+        this.#jobs.delete(id);
+      },
+      send: (body, last) => {
+        if (this.#jobs.get(id) !== job) return;
+        const { attempt, sent: index } = job;
+        job.sent++;
+        const part = encodeRequestPart({ job: id, attempt, index, last }, body);
+        if (!this.#tell(id, job, 'warren.proxy.v1.RequestPart', part)) this.#lose(id, 'no broker');
+        else this.#table.progress(id, this.#clock());
+      },
+      credit: until => {
+        if (this.#jobs.get(id) !== job) return;
+        const { attempt } = job;
+        const credit = ResponseCredit.encode({ job: id, attempt, until: BigInt(until) }).finish();
+        if (!this.#tell(id, job, 'warren.proxy.v1.ResponseCredit', credit)) this.#lose(id, 'no broker');
+      },
     };
+  }
+
+  /** To the worker that executes it. @returns whether it went out */
+  #tell(
+    id: string,
+    { worker }: RunningJob,
+    type: 'warren.proxy.v1.RequestPart' | 'warren.proxy.v1.ResponseCredit',
+    body: Uint8Array,
+  ): boolean {
+    return this.#bus.send({ type, key: `m.${worker}.job`, correlationId: id, body });
+  }
+
+  /** It cannot go on. */
+  #lose(id: string, reason: string): void {
+    if (this.#table.abandon(id)) this.#end([{ id, status: 502, reason }]);
   }
 
   #publish(id: string, request: JobRequest, expirationMs: number): void {
     // Until then the replies would have nowhere to go; `#resume` sends it.
     if (this.#bus.state === 'connecting') return;
     const number = ++this.#number;
-    const { method, target, fields, body, claim, deadlineMs } = request;
+    const { method, target, fields, body, claim, deadlineMs, streamed, bodyLength, upgrade } = request;
     // Unsent because there is no broker: it stays in the table, and goes out when there is one, or ends there.
     this.#bus.send({
       type: 'warren.proxy.v1.Job',
       key: request.service,
-      body: Job.encode({ number, method, target, fields, body, claim, deadlineMs }).finish(),
+      body: Job.encode({
+        number,
+        method,
+        target,
+        fields,
+        body,
+        claim,
+        deadlineMs,
+        streamed,
+        bodyLength,
+        upgrade,
+        responseCredit: bodyWindow.firstBytes,
+      }).finish(),
       messageId: id,
       replyTo: this.#session,
       expirationMs,
@@ -159,7 +238,7 @@ export class Dispatcher {
     switch (delivery.type) {
       case 'warren.proxy.v1.Parts':
         {
-          const { worker, parts } = Parts.decode(delivery.body);
+          const { worker, parts } = decodeParts(delivery.body);
           for (const part of parts) this.#part(worker, part, now);
         }
         break;
@@ -175,6 +254,16 @@ export class Dispatcher {
         });
         break;
       }
+      case 'warren.proxy.v1.RequestCredit': {
+        const { job: id, worker, attempt, until } = RequestCredit.decode(delivery.body);
+        const job = this.#jobs.get(id);
+        // The first word from the worker that was granted the job says which attempt gets the body.
+        if (!job || !this.#table.isHeldBy(id, worker) || (job.sent > 0 && job.attempt !== attempt)) break;
+        job.worker = worker;
+        job.attempt = attempt;
+        job.listener.credit(Number(until));
+        break;
+      }
       case 'warren.proxy.v1.WorkerAnnounce': {
         const worker = WorkerAnnounce.decode(delivery.body);
         this.#workers.set(worker.worker, worker);
@@ -185,15 +274,22 @@ export class Dispatcher {
     return 'ack';
   }
 
-  #part(worker: string, part: Part, now: number): void {
-    if (!this.#table.part(part.job, { ...part, worker }, now)) return;
+  #part(worker: string, part: ReceivedPart, now: number): void {
+    const isInformational = isInterim(part);
+    const verdict = this.#table.part(part.job, { ...part, worker, isInformational }, now);
+    if (verdict === 'gap') this.#lose(part.job, 'a part of the response was lost');
     const job = this.#jobs.get(part.job);
+    if (!job || verdict !== 'next') return;
+    job.worker = worker;
+    if (!isInformational) job.attempt = part.attempt;
     if (part.last) this.#jobs.delete(part.job);
     try {
-      job?.listener.part(part);
+      job.listener.part(part);
     } catch (error) {
       // A bug of ours costs this client its answer, and nobody else's that travelled with it.
-      job?.listener.ended({ id: part.job, status: 502, reason: messageOf(error) });
+      if (this.#table.abandon(part.job)) this.#cancel(part.job, job.request.service);
+      this.#jobs.delete(part.job);
+      job.listener.ended({ id: part.job, status: 502, reason: messageOf(error) });
     }
   }
 

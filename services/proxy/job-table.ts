@@ -7,7 +7,7 @@ import { LeaseTable } from '../lib/lease.ts';
  * A job's modes:
  * - *waiting*: on a queue, or with a worker that has not been heard of. Left by a grant, a first part, or an end.
  * - *granted* (claimed jobs only): one worker has leave to call the upstream. Left by its first part or its lease's end.
- * - *answering*: parts of one attempt have come; parts of any other are dropped.
+ * - *answering*: parts of one attempt have come; parts of any other are dropped. No deadline any more: it lasts as long as the worker lives.
  * It ends, once, by the last part, by `Ended` from `tick`, or by `abandon` (the client went away). Afterwards every claim is refused
  * and every part dropped: an answered job is executed by nobody.
  */
@@ -33,6 +33,7 @@ export class JobTable {
       service,
       claim,
       since: now,
+      deadlineMs,
       deadlineAt: now + deadlineMs,
       holder: undefined,
       attempt: undefined,
@@ -52,18 +53,37 @@ export class JobTable {
     return { granted: true, leftMs: job.deadlineAt - now };
   }
 
-  /** @returns whether the part belongs to the response; `last` ends the job */
-  part(id: string, { worker, attempt, index, last }: PartTerms, now: number): boolean {
+  /** A piece of its request's body went to the worker that has it: the deadline is put off, until the response begins. */
+  progress(id: string, now: number): void {
     const job = this.#jobs.get(id);
-    if (!job || index !== job.parts) return false;
-    if ((job.claim || job.parts > 0) && job.attempt !== attempt) return false;
+    if (job) job.deadlineAt = now + job.deadlineMs;
+  }
+
+  /** Whether the body of a claimed job may go to this worker. */
+  isHeldBy(id: string, worker: string): boolean {
+    return this.#jobs.get(id)?.holder === worker;
+  }
+
+  /** @returns `next` for a part that belongs to the response; `last` ends the job. `gap`: one before it was lost */
+  part(
+    id: string,
+    { worker, attempt, index, last, isInformational }: PartTerms,
+    now: number,
+  ): 'next' | 'other' | 'gap' {
+    const job = this.#jobs.get(id);
+    if (!job || index < job.parts) return 'other';
+    if (job.parts > 0 && job.attempt !== attempt) return 'other';
+    // A process begins a job once, whatever it asked in between.
+    if (job.claim && job.holder !== worker) return 'other';
+    if (index > job.parts) return job.parts > 0 ? 'gap' : 'other';
+    if (isInformational) return job.parts === 0 ? 'next' : 'other';
     // From now on the response stands and falls with this worker.
     if (!last) this.#workers.renew(worker, this.#limits.leaseMs, now);
     job.holder = worker;
     job.attempt = attempt;
     job.parts++;
     if (last) this.#jobs.delete(id);
-    return true;
+    return 'next';
   }
 
   /** The client has gone. @returns whether anybody may be working for it still */
@@ -129,7 +149,7 @@ export class JobTable {
   }
 
   #endOf(job: Job, now: number): { status: 502 | 503 | 504; reason: string } | undefined {
-    if (now >= job.deadlineAt) return { status: 504, reason: 'no answer within the deadline' };
+    if (now >= job.deadlineAt && job.parts === 0) return { status: 504, reason: 'no answer within the deadline' };
     if (this.#downSince !== undefined) {
       return now - this.#downSince >= this.#limits.brokerGraceMs ? { status: 503, reason: 'no broker' } : undefined;
     }
@@ -185,6 +205,8 @@ export interface PartTerms {
   readonly attempt: string;
   readonly index: number;
   readonly last: boolean;
+  /** An informational head (1xx), which may come before the first part. */
+  readonly isInformational?: boolean;
 }
 
 export interface WorkerTerms {
@@ -205,7 +227,8 @@ interface Job {
   readonly service: string;
   readonly claim: boolean;
   readonly since: number;
-  readonly deadlineAt: number;
+  readonly deadlineMs: number;
+  deadlineAt: number;
   /** The worker process that was granted it last. */
   holder: string | undefined;
   /** Whose parts count. */

@@ -70,7 +70,7 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
   });
 
   say('[*] Init socket... Done.');
-  const edge = createEdge(
+  const { server: edge, tunnels } = createEdge(
     {
       routes: new RouteTable(routes),
       cache,
@@ -92,6 +92,8 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
   );
   const close = async (drainMs: number): Promise<void> => {
     draining = true;
+    // A WebSocket would never end by itself; its client finds another proxy.
+    for (const tunnel of tunnels) tunnel.close();
     await Promise.all([closeServer(edge, drainMs), closeServer(admin, 0)]);
     await dispatcher.close();
     lines.flush();

@@ -8,8 +8,15 @@ export interface BodyRefusal {
 
 export interface BodyLimits {
   readonly bytes: number;
+  /** Longer ones are not gathered: they stream. */
+  readonly wholeBytes: number;
   /** Without a byte for this long the client gets 408. */
   readonly progressMs: number;
+}
+
+/** The beginning of a body that is too long to be gathered; the rest is still with the client. */
+export interface LongBody {
+  readonly beginning: Buffer;
 }
 
 /** Bytes of bodies that all requests of a proxy hold together. */
@@ -43,14 +50,15 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Gathers a request's body and calls back once: with it, with a refusal, or with undefined when the client went away.
+ * Gathers a request's body and calls back once: with it, with the beginning of a long one, with a refusal, or with undefined when the
+ * client went away.
  * What it took from the budget the caller gives back when the request is over.
  */
 export function gatherBody(
   request: IncomingMessage,
   limits: BodyLimits,
   budget: BodyBudget,
-  done: (body: Buffer | BodyRefusal | undefined) => void,
+  done: (body: Buffer | LongBody | BodyRefusal | undefined) => void,
 ): void {
   if (!hasBody(request)) {
     done(nothing);
@@ -61,15 +69,19 @@ export function gatherBody(
     done(tooLarge);
     return;
   }
+  if (Number(request.headers['content-length'] ?? 0) > limits.wholeBytes) {
+    done({ beginning: nothing });
+    return;
+  }
   const chunks: Buffer[] = [];
   let length = 0;
   let timer: NodeJS.Timeout;
-  const finish = (outcome: Buffer | BodyRefusal | undefined): void => {
+  const finish = (outcome: Buffer | LongBody | BodyRefusal | undefined): void => {
     clearTimeout(timer);
     request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     // A late error of a connection that we give up on is nobody's any more.
     request.on('error', () => {});
-    if (!Buffer.isBuffer(outcome)) budget.give(length);
+    if (!outcome || 'status' in outcome) budget.give(length);
     done(outcome);
   };
   const onData = (chunk: Buffer): void => {
@@ -78,8 +90,12 @@ export function gatherBody(
     if (!budget.take(chunk.length)) return finish({ status: 503, reason: 'too many large requests at once' });
     length += chunk.length;
     chunks.push(chunk);
+    if (length <= limits.wholeBytes) return;
+    request.pause();
+    finish({ beginning: gathered() });
   };
-  const onEnd = (): void => finish(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length));
+  const gathered = (): Buffer => (chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length));
+  const onEnd = (): void => finish(gathered());
   const onClose = (): void => finish(undefined);
   timer = setTimeout(
     () => finish({ status: 408, reason: `no byte of the body within ${limits.progressMs} ms` }),

@@ -1,7 +1,7 @@
-import { type Part, Parts } from '../../proto/gen/warren/proxy/v1/job.ts';
+import { encodeParts, type PartToSend } from '../lib/parts.ts';
 
 interface Batch {
-  parts: Part[];
+  readonly parts: PartToSend[];
   bytes: number;
   readonly sent: PromiseWithResolvers<void>;
 }
@@ -25,9 +25,10 @@ export class ReplyBatcher {
   }
 
   /** Resolves when the broker has the part. */
-  add(session: string, part: Part): Promise<void> {
+  add(session: string, part: PartToSend): Promise<void> {
+    const size = sizeOf(part.body);
     let batch = this.#batches.get(session);
-    if (batch && batch.bytes + part.body.length > batchBytes) {
+    if (batch && batch.bytes + size > batchBytes) {
       this.#send(session, batch);
       batch = undefined;
     }
@@ -37,7 +38,7 @@ export class ReplyBatcher {
       this.#batches.set(session, batch);
     }
     batch.parts.push(part);
-    batch.bytes += part.body.length;
+    batch.bytes += size;
     return batch.sent.promise;
   }
 
@@ -48,6 +49,12 @@ export class ReplyBatcher {
   }
 
   #send(session: string, { parts, sent }: Batch): void {
-    this.#publish(session, Parts.encode({ worker: this.#worker, parts }).finish()).then(sent.resolve, sent.reject);
+    this.#publish(session, encodeParts(this.#worker, parts)).then(sent.resolve, sent.reject);
   }
+}
+
+function sizeOf(pieces: readonly Buffer[]): number {
+  let size = 0;
+  for (const piece of pieces) size += piece.length;
+  return size;
 }

@@ -1,48 +1,66 @@
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { Duplex, Readable } from 'node:stream';
 import { Pool } from 'undici';
 import { messageOf } from '../lib/failure.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;
-  readonly fields: string[];
-  readonly body: Uint8Array;
+  readonly fields: readonly string[];
+  readonly body: Uint8Array | Readable;
+  /** Of a body that streams, if it is known: sent as `Content-Length`, else it goes chunked. */
+  readonly bodyLength?: bigint | undefined;
+  /** The `Upgrade` field, or empty. */
+  readonly upgrade: string;
 }
 
-export interface UpstreamResponse {
-  readonly kind: 'response';
-  readonly status: number;
-  readonly fields: string[];
-  readonly body: Buffer;
+/** A response as it comes. */
+export interface UpstreamListener {
+  /** An informational response (1xx), never 101. */
+  informed(status: number, fields: string[]): void;
+  /** With 101 what follows are the bytes of the connection, until its end. */
+  head(status: number, fields: string[]): void;
+  /** @returns whether more is welcome now; if not, `Cancellation.resume` asks for it */
+  data(chunk: Buffer): boolean;
 }
 
 /**
- * Why there is no response. `unsent`: no byte of the request went out (no connection could be had), so any other upstream
- * may be asked; `broken`: it may have been done; `aborted`: by us; `too-large`: more body than may travel.
+ * How it ended. `complete`: the whole response has come. `unsent`: no byte of the request went out (no connection could be had), so any
+ * other upstream may be asked; `invalid`: it cannot be sent; `broken`: it may have been done; `aborted`: by us.
  */
-export interface UpstreamFailure {
-  readonly kind: 'unsent' | 'invalid' | 'broken' | 'aborted' | 'too-large';
+export interface UpstreamEnd {
+  readonly kind: 'complete' | 'unsent' | 'invalid' | 'broken' | 'aborted';
+  /** One line; empty when complete. */
   readonly reason: string;
 }
 
 export interface UpstreamOptions {
-  readonly connections: number;
+  /** Null: as many as there are calls. */
+  readonly connections: number | null;
   readonly connectTimeoutMs: number;
-  readonly responseLimit: number;
 }
 
-/** An AbortController with one listener: the real one costs more than all else that a job makes (docs/benchmarks.md). */
+/** The caller's hold on a call. An AbortController costs more than all else that a job makes (docs/benchmarks.md). */
 export class Cancellation {
   aborted = false;
   onAbort: (() => void) | undefined;
+  onResume: (() => void) | undefined;
 
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
     this.onAbort?.();
   }
+
+  /** More data is welcome again. */
+  resume(): void {
+    this.onResume?.();
+  }
 }
 
 const fieldsLimit = 64 * 1024;
+const complete: UpstreamEnd = { kind: 'complete', reason: '' };
 
 /** Keep-alive connections to one upstream. */
 export class Upstream {
@@ -50,16 +68,16 @@ export class Upstream {
   /** host:port, for people. */
   readonly place: string;
   readonly #pool: Pool;
-  readonly #responseLimit: number;
+  readonly #options: UpstreamOptions;
 
-  constructor(url: string, { connections, connectTimeoutMs, responseLimit }: UpstreamOptions) {
+  constructor(url: string, options: UpstreamOptions) {
     this.url = url;
     this.place = new URL(url).host;
-    this.#responseLimit = responseLimit;
+    this.#options = options;
     this.#pool = new Pool(url, {
-      connections,
+      connections: options.connections,
       pipelining: 1,
-      connect: { timeout: connectTimeoutMs },
+      connect: { timeout: options.connectTimeoutMs },
       // The job's deadline bounds both; these would only add a second clock.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -68,59 +86,130 @@ export class Upstream {
   }
 
   /** Never rejects. Redirects are passed on, not followed. */
-  call(
-    { method, target, fields, body }: UpstreamRequest,
-    signal: Cancellation,
-  ): Promise<UpstreamResponse | UpstreamFailure> {
+  call(request: UpstreamRequest, listener: UpstreamListener, control: Cancellation): Promise<UpstreamEnd> {
+    const { method, target, fields, body, bodyLength, upgrade } = request;
+    const problem = problemOf(method, target, fields);
+    if (problem !== undefined) return Promise.resolve({ kind: 'invalid', reason: problem });
+    if (upgrade !== '') return this.#switch(request, listener, control);
     return new Promise(resolve => {
       let isSent = false;
       let abort: ((reason: Error) => void) | undefined;
-      let status = 0;
-      let received: string[] = [];
-      const chunks: Buffer[] = [];
-      let length = 0;
-      const finish = (outcome: UpstreamResponse | UpstreamFailure): void => {
-        signal.onAbort = undefined;
-        resolve(outcome);
+      const finish = (end: UpstreamEnd): void => {
+        control.onAbort = undefined;
+        control.onResume = undefined;
+        resolve(end);
       };
       // First our word, then the abort: undici reports that as an error at once.
       const onAbort = (): void => {
         finish({ kind: 'aborted', reason: 'aborted' });
         abort?.(new Error('aborted'));
       };
-      if (signal.aborted) return onAbort();
-      const problem = problemOf(method, target, fields);
-      if (problem !== undefined) return finish({ kind: 'invalid', reason: problem });
-      signal.onAbort = onAbort;
+      if (control.aborted) return onAbort();
+      control.onAbort = onAbort;
+      const isStream = !(body instanceof Uint8Array);
+      const headers =
+        isStream && bodyLength !== undefined ? [...fields, 'Content-Length', String(bodyLength)] : [...fields];
       this.#pool.dispatch(
-        { method, path: target, headers: fields, body: body.length > 0 ? body : null },
+        { method, path: target, headers, body: isStream || body.length > 0 ? body : null },
         {
           onRequestStart(controller) {
-            if (signal.aborted) return controller.abort(new Error('aborted'));
+            if (control.aborted) return controller.abort(new Error('aborted'));
             isSent = true;
             abort = reason => controller.abort(reason);
           },
-          onResponseStart: (controller, statusCode) => {
-            if (statusCode < 200) return;
-            status = statusCode;
-            received = latin1(controller.rawHeaders);
+          onResponseStart: (controller, status) => {
+            const received = latin1(controller.rawHeaders);
+            if (status < 200) return listener.informed(status, received);
+            control.onResume = () => controller.resume();
+            listener.head(status, received);
           },
           onResponseData: (controller, chunk) => {
-            length += chunk.length;
-            if (length > this.#responseLimit) {
-              finish({ kind: 'too-large', reason: `the response is larger than ${this.#responseLimit} bytes` });
-              controller.abort(new Error('too large'));
-            } else chunks.push(chunk);
+            if (!listener.data(chunk)) controller.pause();
           },
           onResponseEnd() {
-            const whole = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length);
-            finish({ kind: 'response', status, fields: received, body: whole });
+            finish(complete);
           },
           onResponseError(_controller, error) {
             finish({ kind: isSent ? 'broken' : 'unsent', reason: messageOf(error) });
           },
         },
       );
+    });
+  }
+
+  /**
+   * A request to switch protocols (RFC 9110 §7.8), on a connection of its own: it will not be one for HTTP again. undici takes any answer
+   * but 101 for an error here, and an upstream may say 401, 404 or 426 as well.
+   */
+  #switch(
+    { method, target, fields, body, upgrade }: UpstreamRequest,
+    listener: UpstreamListener,
+    control: Cancellation,
+  ): Promise<UpstreamEnd> {
+    const { protocol, hostname, port } = new URL(this.url);
+    const isSecure = protocol === 'https:';
+    const headers = [...fields, 'Connection', 'Upgrade', 'Upgrade', upgrade];
+    return new Promise(resolve => {
+      let isSent = false;
+      let call: ClientRequest | undefined;
+      let switched: Duplex | undefined;
+      const finish = (end: UpstreamEnd): void => {
+        clearTimeout(timer);
+        control.onAbort = undefined;
+        control.onResume = undefined;
+        resolve(end);
+        if (switched && end.kind !== 'complete') switched.destroy();
+        // A half-closed connection ends when the other side has said all it wants.
+        else if (switched && body instanceof Uint8Array) switched.end();
+        if (!switched) call?.destroy();
+      };
+      const onError = (error: unknown): void =>
+        finish({ kind: isSent ? 'broken' : 'unsent', reason: messageOf(error) });
+      const timer = setTimeout(() => onError(new Error('connect timeout')), this.#options.connectTimeoutMs);
+      const receive = (source: IncomingMessage | Duplex): void => {
+        control.onResume = () => void source.resume();
+        source.on('data', (chunk: Buffer) => {
+          if (!listener.data(chunk)) source.pause();
+        });
+        source.once('end', () => finish(complete));
+        source.once('error', onError);
+        source.once('close', () => finish({ kind: 'broken', reason: 'the connection closed in the middle' }));
+      };
+      if (control.aborted) return finish({ kind: 'aborted', reason: 'aborted' });
+      control.onAbort = () => finish({ kind: 'aborted', reason: 'aborted' });
+      const open = isSecure ? requestHttps : requestHttp;
+      const host = hostname.replace(/^\[|\]$/g, '');
+      call = open({
+        host,
+        port,
+        method,
+        path: target,
+        headers,
+        agent: false,
+        setHost: false,
+        maxHeaderSize: fieldsLimit,
+      });
+      call.on('socket', socket =>
+        socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+          isSent = true;
+          clearTimeout(timer);
+        }),
+      );
+      call.on('information', ({ statusCode, rawHeaders }) => listener.informed(statusCode, rawHeaders));
+      call.on('response', response => {
+        listener.head(response.statusCode ?? 0, response.rawHeaders);
+        receive(response);
+      });
+      call.on('upgrade', (response, socket, head) => {
+        switched = socket;
+        socket.setNoDelay(true);
+        listener.head(101, response.rawHeaders);
+        if (head.length > 0) socket.unshift(head);
+        receive(socket);
+        if (!(body instanceof Uint8Array)) body.pipe(socket);
+      });
+      call.on('error', onError);
+      call.end();
     });
   }
 

@@ -1,18 +1,31 @@
 import { hostname } from 'node:os';
-import { Cancel, Claim, Grant, Job, ProxyAnnounce, WorkerAnnounce } from '../../proto/gen/warren/proxy/v1/job.ts';
+import {
+  Cancel,
+  Claim,
+  Grant,
+  Job,
+  ProxyAnnounce,
+  RequestCredit,
+  ResponseCredit,
+  WorkerAnnounce,
+} from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery, Verdict } from '../bus/bus.ts';
 import { jobQueue, type QueueKind } from '../bus/topology.ts';
 import { messageOf } from '../lib/failure.ts';
+import { decodeRequestPart, type PartToSend } from '../lib/parts.ts';
 import { randomId } from '../lib/random.ts';
 import { Balancer } from './balancer.ts';
+import { Execution, type ExecutionHost } from './execution.ts';
 import { JobGate } from './job-gate.ts';
 import { ReplyBatcher } from './reply-batch.ts';
-import { Cancellation, Upstream, type UpstreamFailure, type UpstreamResponse } from './upstream.ts';
+import { Upstream } from './upstream.ts';
 
 export interface WorkerOptions {
   readonly service: string;
   readonly upstream: readonly string[];
   readonly concurrency: number;
+  /** Responses and upgraded connections that may run on after their job was acknowledged; more hold prefetch. */
+  readonly maxStreams: number;
   readonly connectTimeoutMs: number;
   readonly leaseMs: number;
   readonly renewMs: number;
@@ -34,9 +47,6 @@ export interface Worker {
   close(drainMs: number): Promise<void>;
 }
 
-/** A response's body rides in one message until bodies stream. */
-const responseLimit = 8 * 1024 * 1024;
-
 /** Resolves when jobs are being taken. @throws Failure BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY */
 export async function startWorker(collaborators: WorkerCollaborators, options: WorkerOptions): Promise<Worker> {
   const worker = new JobWorker(collaborators, options);
@@ -44,23 +54,21 @@ export async function startWorker(collaborators: WorkerCollaborators, options: W
   return worker;
 }
 
-interface Running {
-  readonly verdict: Promise<Verdict>;
-  readonly abort: Cancellation;
-}
-
-class JobWorker implements Worker {
+class JobWorker implements Worker, ExecutionHost {
   readonly id = randomId();
+  readonly service: string;
+  readonly balancer: Balancer;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly clock: () => number;
+  readonly log: (line: string) => void;
   readonly #bus: Bus;
-  readonly #clock: () => number;
-  readonly #log: (line: string) => void;
   readonly #options: WorkerOptions;
   readonly #gate: JobGate;
-  readonly #balancer: Balancer;
-  readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #replies: ReplyBatcher;
-  /** At an upstream, by job. */
-  readonly #running = new Map<string, Running>();
+  /** By job. */
+  readonly #running = new Map<string, Execution>();
+  /** Of those, the ones whose job is acknowledged. */
+  #streams = 0;
   /** Claims unanswered, by attempt. */
   readonly #claims = new Map<string, (grant: Grant | undefined) => void>();
   #jobs: Consumer | undefined;
@@ -73,15 +81,15 @@ class JobWorker implements Worker {
 
   constructor({ bus, clock, log }: WorkerCollaborators, options: WorkerOptions) {
     this.#bus = bus;
-    this.#clock = clock;
-    this.#log = log;
+    this.clock = clock;
+    this.log = log;
+    this.service = options.service;
     this.#options = options;
     this.#gate = new JobGate(options.leaseMs);
-    this.#balancer = new Balancer(options.upstream);
-    const { concurrency: connections, connectTimeoutMs } = options;
-    this.#upstreams = new Map(
-      options.upstream.map(url => [url, new Upstream(url, { connections, connectTimeoutMs, responseLimit })]),
-    );
+    this.balancer = new Balancer(options.upstream);
+    // Not bounded here: one for each job held and each stream, and those are counted.
+    const terms = { connections: null, connectTimeoutMs: options.connectTimeoutMs };
+    this.upstreams = new Map(options.upstream.map(url => [url, new Upstream(url, terms)]));
     this.#replies = new ReplyBatcher(this.id, (session, body) =>
       bus.publish({ type: 'warren.proxy.v1.Parts', key: session, body }),
     );
@@ -93,7 +101,10 @@ class JobWorker implements Worker {
 
   async start(): Promise<void> {
     this.#offState = this.#bus.onState(state => {
-      if (state === 'connecting') for (const answer of [...this.#claims.values()]) answer(undefined);
+      if (state === 'connecting') {
+        for (const answer of [...this.#claims.values()]) answer(undefined);
+        for (const execution of this.#running.values()) execution.brokerLost();
+      }
       if (state === 'up') this.#announce();
     });
     const why = 'grants and cancels for this worker; of no use without it';
@@ -113,13 +124,24 @@ class JobWorker implements Worker {
     });
     this.#announce();
     this.#timer = setInterval(() => {
-      this.#gate.tidy(this.#clock());
+      this.#gate.tidy(this.clock());
+      this.#endOrphans();
       this.#announce();
     }, this.#options.renewMs);
   }
 
+  /** Streams whose proxy has fallen silent: nobody takes what they send. */
+  #endOrphans(): void {
+    const now = this.clock();
+    for (const execution of this.#running.values()) {
+      // One that has just begun may belong to a proxy that we have not heard of yet.
+      const isKnown = now - execution.startedAt > this.#options.leaseMs;
+      if (isKnown && !this.#gate.isSessionLive(execution.session, now)) execution.abort();
+    }
+  }
+
   #hear(delivery: Delivery): 'ack' {
-    const now = this.#clock();
+    const now = this.clock();
     switch (delivery.type) {
       case 'warren.proxy.v1.ProxyAnnounce':
         this.#gate.heardProxy(ProxyAnnounce.decode(delivery.body), now);
@@ -127,9 +149,19 @@ class JobWorker implements Worker {
       case 'warren.proxy.v1.Cancel':
         for (const job of Cancel.decode(delivery.body).jobs) {
           this.#gate.cancelled(job, now);
-          this.#running.get(job)?.abort.abort();
+          this.#running.get(job)?.abort();
         }
         break;
+      case 'warren.proxy.v1.RequestPart': {
+        const part = decodeRequestPart(delivery.body);
+        this.#running.get(part.job)?.requestPart(part.attempt, part);
+        break;
+      }
+      case 'warren.proxy.v1.ResponseCredit': {
+        const { job, attempt, until } = ResponseCredit.decode(delivery.body);
+        this.#running.get(job)?.responseCredit(attempt, until);
+        break;
+      }
       case 'warren.proxy.v1.Grant': {
         const grant = Grant.decode(delivery.body);
         this.#claims.get(grant.attempt)?.(grant);
@@ -145,11 +177,11 @@ class JobWorker implements Worker {
     try {
       job = Job.decode(delivery.body);
     } catch (error) {
-      this.#log(`dropped a job that cannot be read: ${messageOf(error)}`);
+      this.log(`dropped a job that cannot be read: ${messageOf(error)}`);
       return 'dead';
     }
     if (!session || id === '') return 'dead';
-    switch (this.#gate.delivered({ id, session, number: job.number, claim: job.claim, redelivered }, this.#clock())) {
+    switch (this.#gate.delivered({ id, session, number: job.number, claim: job.claim, redelivered }, this.clock())) {
       case 'drop':
         return 'ack';
       case 'join':
@@ -166,15 +198,15 @@ class JobWorker implements Worker {
    * without any, and the session silent as well. (One may be our own fault: a process that slept wakes with the answer unread.)
    */
   async #claim(id: string, session: string, job: Job): Promise<Verdict> {
-    const until = this.#clock() + job.deadlineMs;
+    const until = this.clock() + job.deadlineMs;
     let unanswered = 0;
-    while (this.#clock() < until && !this.#isForced) {
+    while (this.clock() < until && !this.#isForced) {
       if (this.#bus.state === 'connecting') await this.#reconnected();
       const attempt = randomId();
-      const askedAt = this.#clock();
+      const askedAt = this.clock();
       const grant = await this.#ask(id, session, attempt);
       if (grant && !grant.granted) return 'ack';
-      const now = this.#clock();
+      const now = this.clock();
       if (grant && !this.#isForced && this.#gate.mayExecute(id, { askedAt, leftMs: grant.leftMs }, now)) {
         // Delivered twice while we asked: the other delivery has begun it.
         const running = this.#running.get(id);
@@ -212,77 +244,39 @@ class JobWorker implements Worker {
 
   #begin(id: string, session: string, attempt: string, job: Job, leftMs: number): Promise<Verdict> {
     this.#gate.begin(id);
-    const abort = new Cancellation();
-    const timer = setTimeout(() => abort.abort(), leftMs);
-    const verdict = this.#execute(id, session, attempt, job, abort).finally(() => {
-      clearTimeout(timer);
+    const execution = new Execution(this, { id, session, attempt, job, leftMs });
+    this.#running.set(id, execution);
+    void execution.done.then(() => {
       this.#running.delete(id);
       // A repeatable one that comes again is claimed, and refused: no need to remember it.
-      this.#gate.end(id, job.claim ? job.deadlineMs : 0, this.#clock());
+      this.#gate.end(id, job.claim ? job.deadlineMs : 0, this.clock());
     });
-    this.#running.set(id, { verdict, abort });
-    return verdict;
+    return execution.verdict;
   }
 
-  async #execute(id: string, session: string, attempt: string, job: Job, signal: Cancellation): Promise<Verdict> {
-    const { outcome, upstream } = await this.#call(job, signal);
-    if (outcome.kind === 'aborted') {
-      // Most often whoever asked has gone, or been answered. Broken off by us at the end of our drain, another may do it.
-      return this.#isForced && !job.claim ? 'requeue' : 'ack';
-    }
-    const common = { job: id, attempt, index: 0, last: true };
-    const part =
-      outcome.kind === 'response'
-        ? {
-            ...common,
-            head: { status: outcome.status, fields: outcome.fields, upstream },
-            body: outcome.body,
-            failure: undefined,
-          }
-        : {
-            ...common,
-            head: undefined,
-            body: Buffer.alloc(0),
-            failure: { status: outcome.kind === 'invalid' ? 400 : 502, reason: outcome.reason, upstream },
-          };
-    // The ack waits for the confirm: were it to overtake a reply that is then lost, nobody would answer.
-    await this.#replies.add(session, part);
-    return 'ack';
+  // --- what executions need
+
+  send(session: string, part: PartToSend): Promise<void> {
+    return this.#replies.add(session, part);
   }
 
-  /** Tries upstreams until one takes the request; a repeatable one is tried again also when it broke on the way. */
-  async #call(
-    job: Job,
-    signal: Cancellation,
-  ): Promise<{ outcome: UpstreamResponse | UpstreamFailure; upstream: string }> {
-    const tried = new Set<string>();
-    let mayRepeat = !job.claim;
-    for (;;) {
-      const url = this.#balancer.choose(this.#clock(), tried);
-      const upstream = url === undefined ? undefined : this.#upstreams.get(url);
-      if (!upstream)
-        return {
-          outcome: { kind: 'unsent', reason: `no upstream of ${this.#options.service} can be reached` },
-          upstream: '',
-        };
-      tried.add(upstream.url);
-      this.#balancer.began(upstream.url);
-      const outcome = await upstream.call(job, signal);
-      const refused = outcome.kind === 'unsent';
-      this.#balancer.ended(upstream.url, verdictOn(outcome.kind), this.#clock());
-      const { place } = upstream;
-      if (refused) {
-        this.#log(`upstream ${place} refused: ${outcome.reason}`);
-        continue;
-      }
-      if (outcome.kind === 'broken' && mayRepeat) {
-        // Most often a kept-alive connection that the upstream closed as we used it: once more, there or elsewhere.
-        mayRepeat = false;
-        if (tried.size === this.#upstreams.size) tried.delete(upstream.url);
-        continue;
-      }
-      return { outcome, upstream: place };
-    }
+  grant(session: string, credit: { job: string; attempt: string; until: bigint }): void {
+    const body = RequestCredit.encode({ ...credit, worker: this.id }).finish();
+    this.#bus.send({ type: 'warren.proxy.v1.RequestCredit', key: session, correlationId: credit.job, body });
+  }
+
+  admit(): boolean {
+    if (this.#streams >= this.#options.maxStreams) return false;
+    this.#streams++;
+    return true;
+  }
+
+  release(): void {
+    this.#streams--;
+  }
+
+  isForced(): boolean {
+    return this.#isForced;
   }
 
   #announce(): void {
@@ -296,7 +290,7 @@ class JobWorker implements Worker {
         leaseMs: this.#options.leaseMs,
         concurrency: this.#options.concurrency,
         inFlight: this.inFlight(),
-        upstreams: this.#balancer.view(this.#clock()).map(upstream => ({
+        upstreams: this.balancer.view(this.clock()).map(upstream => ({
           ...upstream,
           requests: BigInt(upstream.requests),
           failures: BigInt(upstream.failures),
@@ -312,30 +306,15 @@ class JobWorker implements Worker {
     this.#announce();
     const force = setTimeout(() => {
       this.#isForced = true;
-      for (const { abort } of this.#running.values()) abort.abort();
+      for (const execution of this.#running.values()) execution.abort();
       for (const answer of [...this.#claims.values()]) answer(undefined);
     }, drainMs);
     await this.#jobs?.close();
+    await Promise.all([...this.#running.values()].map(execution => execution.done));
     clearTimeout(force);
     clearInterval(this.#timer);
     this.#offState();
     await this.#control?.close();
-    await Promise.all([...this.#upstreams.values()].map(upstream => upstream.close()));
-  }
-}
-
-/** What an outcome says of the upstream; one that we broke off, or never sent, says nothing. */
-function verdictOn(kind: (UpstreamResponse | UpstreamFailure)['kind']): 'ok' | 'failed' | 'refused' | 'unknown' {
-  switch (kind) {
-    case 'response':
-      return 'ok';
-    case 'unsent':
-      return 'refused';
-    case 'broken':
-    case 'too-large':
-      return 'failed';
-    case 'aborted':
-    case 'invalid':
-      return 'unknown';
+    await Promise.all([...this.upstreams.values()].map(upstream => upstream.close()));
   }
 }

@@ -18,7 +18,7 @@ describe('settings', () => {
       demo: { ports: [3001, 3002, 3003] },
       origin: false,
     });
-    expect(config.proxy).toMatchObject({ headerLimit: 32_768, bodyLimit: 8_388_608, cacheBytes: 67_108_864 });
+    expect(config.proxy).toMatchObject({ headerLimit: 32_768, bodyLimit: 1024 ** 3, cacheBytes: 67_108_864 });
     expect(config.proxy).toMatchObject({ jobDeadlineMs: 30_000, queueTimeoutMs: 5000, idleTimeoutMs: 60_000 });
   });
 

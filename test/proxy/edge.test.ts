@@ -4,10 +4,10 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../../services/config/config.ts';
+import type { ReceivedPart } from '../../services/lib/parts.ts';
 import { CacheStore } from '../../services/proxy/cache-store.ts';
-import type { Dispatcher, JobListener, JobRequest } from '../../services/proxy/dispatcher.ts';
+import type { Dispatcher, JobHandle, JobListener, JobRequest } from '../../services/proxy/dispatcher.ts';
 import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
 import { BodyBudget } from '../../services/proxy/request-body.ts';
 import type { RequestRecord } from '../../services/proxy/request-log.ts';
@@ -48,13 +48,34 @@ class FakeJob {
     this.#listener = listener;
   }
 
+  /** What came of a streamed body, and whether it was the last of it. */
+  readonly sent: { body: Buffer; last: boolean }[] = [];
+  /** How far the response may go, as last told. */
+  credited = 0;
+  /** Called at each piece that comes. */
+  onSent: () => void = () => {};
+
+  send(body: Buffer, last: boolean): void {
+    this.sent.push({ body, last });
+    this.onSent();
+  }
+
+  credit(until: number): void {
+    this.credited = until;
+  }
+
+  /** The worker takes so much of the body. */
+  grant(until: number): void {
+    this.#listener.credit(until);
+  }
+
   abandon(): void {
     this.isAbandoned = true;
     this.abandoned.resolve();
   }
 
-  part(part: Partial<Part>): void {
-    const whole = { job: '', attempt: '', index: 0, last: true, body: Buffer.alloc(0) };
+  part(part: Partial<ReceivedPart>): void {
+    const whole = { job: '', attempt: '', index: 0, last: true, size: 0, body: Buffer.alloc(0) };
     this.#listener.part({ ...whole, ...part });
   }
 
@@ -80,7 +101,7 @@ class FakeDispatcher {
     return this.takes;
   }
 
-  dispatch(request: JobRequest, listener: JobListener): () => void {
+  dispatch(request: JobRequest, listener: JobListener): JobHandle {
     const job = new FakeJob(request, listener);
     this.jobs.push(job);
     const { script } = this;
@@ -88,7 +109,7 @@ class FakeDispatcher {
     else {
       this.#waiting.shift()?.(job);
     }
-    return () => job.abandon();
+    return job;
   }
 
   /** The next job, in order of arrival. */
@@ -212,7 +233,7 @@ class Scene implements AsyncDisposable {
         onRequest: record => this.records.push(record),
       },
       { ...options, ...some },
-    );
+    ).server;
   }
 
   async listen(): Promise<this> {

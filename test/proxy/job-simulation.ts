@@ -384,7 +384,7 @@ export function simulate(
           this.toBroker(
             () => {
               toProxy(owner, () => {
-                if (table.part(job.id, { worker: this.id, attempt, index: 0, last: true }, time.now))
+                if (table.part(job.id, { worker: this.id, attempt, index: 0, last: true }, time.now) === 'next')
                   answer(job.id, 200);
               });
               this.fromBroker(() => {

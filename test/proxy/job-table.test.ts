@@ -32,7 +32,12 @@ class Scene {
     return this.table.claim('job', { worker, attempt }, this.now);
   }
 
+  /** Whether it belongs to the response. */
   part(terms: Partial<PartTerms> = {}): boolean {
+    return this.verdict(terms) === 'next';
+  }
+
+  verdict(terms: Partial<PartTerms> = {}) {
     return this.table.part('job', { ...whole, ...terms }, this.now);
   }
 
@@ -154,8 +159,8 @@ describe('a claimed job', () => {
     const scene = claimed();
     scene.claim('worker-1', 'lost');
     expect(scene.claim('worker-1', 'again').granted).toBe(true);
-    expect(scene.part({ attempt: 'lost' })).toBe(false);
-    expect(scene.part({ attempt: 'again' })).toBe(true);
+    // It begins the job once, on whichever of the two.
+    expect(scene.part({ attempt: 'lost' })).toBe(true);
   });
 
   test('is not granted to another even after its holder died: it may have been done', () => {
@@ -180,7 +185,7 @@ describe('a claimed job', () => {
   test('takes the parts of its grant alone', () => {
     const scene = claimed();
     scene.claim('worker-1', 'attempt-1');
-    expect(scene.part({ attempt: 'attempt-2' })).toBe(false);
+    expect(scene.part({ worker: 'worker-2', attempt: 'attempt-2' })).toBe(false);
     expect(scene.part()).toBe(true);
   });
 
@@ -237,8 +242,8 @@ describe('a job that is being answered', () => {
 
   test.each([false, true])('takes the parts of that attempt in order, and of no other (claimed: %j)', claim => {
     const scene = answering(claim);
-    expect(scene.part({ index: 0, last: false }), 'a repeat').toBe(false);
-    expect(scene.part({ index: 2 }), 'a gap').toBe(false);
+    expect(scene.verdict({ index: 0, last: false }), 'a repeat').toBe('other');
+    expect(scene.verdict({ index: 2 })).toBe('gap');
     expect(scene.part({ attempt: 'other', index: 1 }), 'another attempt').toBe(false);
     expect(scene.part({ attempt: 'other', index: 0 }), 'another attempt from the start').toBe(false);
     expect(scene.part({ index: 1, last: false })).toBe(true);
@@ -409,8 +414,8 @@ test('every job ends once, and afterwards is granted to nobody and takes no part
           if (job?.claim) expect(job.holders.size).toBe(1);
         } else if (each.act === 'part') {
           const taken = table.part(each.id, { ...each, worker: 'x' }, now);
-          if (taken) expect(open.has(each.id)).toBe(true);
-          if (taken && each.last) close(each.id);
+          if (taken !== 'other') expect(open.has(each.id)).toBe(true);
+          if (taken === 'next' && each.last) close(each.id);
         } else if (each.act === 'seen') {
           table.workerSeen({ worker: each.worker, service: 'web', leaving: each.leaving, leaseMs: 3_000 }, now);
         } else if (each.act === 'lost') for (const ended of table.brokerLost(now)) close(ended.id);

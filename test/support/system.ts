@@ -82,7 +82,7 @@ export async function workerUnderTest(
   brokerUrl: string,
   service: string,
   upstream: readonly string[],
-  options: { concurrency?: number; queueType?: QueueKind } = {},
+  options: { concurrency?: number; maxStreams?: number; queueType?: QueueKind } = {},
 ): Promise<WorkerUnderTest> {
   const queueType = options.queueType ?? 'classic';
   const bus = createBus({ urls: [brokerUrl], name: 'worker under test', role: roles.worker(service, queueType) });
@@ -92,6 +92,7 @@ export async function workerUnderTest(
       service,
       upstream,
       concurrency: options.concurrency ?? 64,
+      maxStreams: options.maxStreams ?? 10_000,
       connectTimeoutMs: 2_000,
       leaseMs: 3_000,
       renewMs: 1_000,

@@ -31,6 +31,49 @@ export interface Job {
   claim: boolean;
   /** Milliseconds from when the proxy took the request to when it answers 504. */
   deadlineMs: number;
+  /** True: the body follows in RequestParts, once the worker that has the grant gives credit. `body` is empty, `claim` true. */
+  streamed: boolean;
+  /** Bytes of a streamed body, where the client said so; else the upstream gets it chunked. */
+  bodyLength?:
+    | bigint
+    | undefined;
+  /**
+   * The request's Upgrade field ("websocket"), or empty. If the upstream switches (101), both bodies are what the two sides say from
+   * then on. `streamed` is true.
+   */
+  upgrade: string;
+  /** Bytes of the response's body that may be sent before the first ResponseCredit. */
+  responseCredit: number;
+}
+
+/** A piece of a streamed request body, to `m.<worker>.job`. The piece lies behind this, outside: see Parts. */
+export interface RequestPart {
+  job: string;
+  attempt: string;
+  /** 0, 1, 2, … */
+  index: number;
+  /** True on the part that ends the body. */
+  last: boolean;
+  /** Bytes of it. */
+  size: number;
+}
+
+/**
+ * How far a streamed request body may go, from the worker that executes the job: so many bytes since its beginning. Absolute, so that a
+ * word lost, late or doubled changes nothing (as MAX_STREAM_DATA, RFC 9000 §4.1).
+ */
+export interface RequestCredit {
+  job: string;
+  attempt: string;
+  until: bigint;
+  worker: string;
+}
+
+/** How far a response's body may go, from the proxy, to `m.<worker>.job`; as RequestCredit. */
+export interface ResponseCredit {
+  job: string;
+  attempt: string;
+  until: bigint;
 }
 
 /** A worker asks the owning proxy for leave to execute a job. `correlationId` is the job's id. */
@@ -52,7 +95,10 @@ export interface Cancel {
   jobs: string[];
 }
 
-/** Parts of responses from one worker to one proxy session; what was ready in the same turn travels together. */
+/**
+ * Parts of responses from one worker to one proxy session; what was ready in the same turn travels together. An AMQP message holds the
+ * length of this as a varint, then this, then the bodies of its parts, one behind the other: so they are copied nowhere.
+ */
 export interface Parts {
   worker: string;
   parts: Part[];
@@ -61,14 +107,19 @@ export interface Parts {
 export interface Part {
   job: string;
   attempt: string;
-  /** 0 for the first part, which has the head; then 1, 2, … */
+  /** 0 for the first part, which has the head; then 1, 2, … Informational heads (1xx) come before, all with 0. */
   index: number;
-  head?: Head | undefined;
-  body: Buffer;
+  head?:
+    | Head
+    | undefined;
   /** True on the part that ends the response. */
   last: boolean;
-  /** Instead of a response: why there is none. */
-  failure?: Failure | undefined;
+  /** Why there is no response, or, after the first part, no more of it. */
+  failure?:
+    | Failure
+    | undefined;
+  /** Bytes of body. */
+  size: number;
 }
 
 export interface Head {
@@ -133,7 +184,19 @@ export interface Figures {
 }
 
 function createBaseJob(): Job {
-  return { number: 0n, method: "", target: "", fields: [], body: Buffer.alloc(0), claim: false, deadlineMs: 0 };
+  return {
+    number: 0n,
+    method: "",
+    target: "",
+    fields: [],
+    body: Buffer.alloc(0),
+    claim: false,
+    deadlineMs: 0,
+    streamed: false,
+    bodyLength: undefined,
+    upgrade: "",
+    responseCredit: 0,
+  };
 }
 
 export const Job: MessageFns<Job> = {
@@ -161,6 +224,21 @@ export const Job: MessageFns<Job> = {
     }
     if (message.deadlineMs !== 0) {
       writer.uint32(56).uint32(message.deadlineMs);
+    }
+    if (message.streamed !== false) {
+      writer.uint32(64).bool(message.streamed);
+    }
+    if (message.bodyLength !== undefined) {
+      if (BigInt.asUintN(64, message.bodyLength) !== message.bodyLength) {
+        throw new globalThis.Error("value provided for field message.bodyLength of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.bodyLength);
+    }
+    if (message.upgrade !== "") {
+      writer.uint32(82).string(message.upgrade);
+    }
+    if (message.responseCredit !== 0) {
+      writer.uint32(88).uint32(message.responseCredit);
     }
     return writer;
   },
@@ -234,6 +312,38 @@ export const Job: MessageFns<Job> = {
             message.deadlineMs = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.streamed = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.bodyLength = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.upgrade = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.responseCredit = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -258,6 +368,291 @@ export const Job: MessageFns<Job> = {
     message.body = object.body ?? Buffer.alloc(0);
     message.claim = object.claim ?? false;
     message.deadlineMs = object.deadlineMs ?? 0;
+    message.streamed = object.streamed ?? false;
+    message.bodyLength = (object.bodyLength !== undefined && object.bodyLength !== null)
+      ? BigInt(object.bodyLength)
+      : undefined;
+    message.upgrade = object.upgrade ?? "";
+    message.responseCredit = object.responseCredit ?? 0;
+    return message;
+  },
+};
+
+function createBaseRequestPart(): RequestPart {
+  return { job: "", attempt: "", index: 0, last: false, size: 0 };
+}
+
+export const RequestPart: MessageFns<RequestPart> = {
+  encode(message: RequestPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(18).string(message.attempt);
+    }
+    if (message.index !== 0) {
+      writer.uint32(24).uint32(message.index);
+    }
+    if (message.last !== false) {
+      writer.uint32(32).bool(message.last);
+    }
+    if (message.size !== 0) {
+      writer.uint32(40).uint32(message.size);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.last = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.size = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RequestPart>, I>>(base?: I): RequestPart {
+    return RequestPart.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RequestPart>, I>>(object: I): RequestPart {
+    const message = createBaseRequestPart();
+    message.job = object.job ?? "";
+    message.attempt = object.attempt ?? "";
+    message.index = object.index ?? 0;
+    message.last = object.last ?? false;
+    message.size = object.size ?? 0;
+    return message;
+  },
+};
+
+function createBaseRequestCredit(): RequestCredit {
+  return { job: "", attempt: "", until: 0n, worker: "" };
+}
+
+export const RequestCredit: MessageFns<RequestCredit> = {
+  encode(message: RequestCredit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(18).string(message.attempt);
+    }
+    if (message.until !== 0n) {
+      if (BigInt.asUintN(64, message.until) !== message.until) {
+        throw new globalThis.Error("value provided for field message.until of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.until);
+    }
+    if (message.worker !== "") {
+      writer.uint32(34).string(message.worker);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestCredit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestCredit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.until = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.worker = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RequestCredit>, I>>(base?: I): RequestCredit {
+    return RequestCredit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RequestCredit>, I>>(object: I): RequestCredit {
+    const message = createBaseRequestCredit();
+    message.job = object.job ?? "";
+    message.attempt = object.attempt ?? "";
+    message.until = (object.until !== undefined && object.until !== null) ? BigInt(object.until) : 0n;
+    message.worker = object.worker ?? "";
+    return message;
+  },
+};
+
+function createBaseResponseCredit(): ResponseCredit {
+  return { job: "", attempt: "", until: 0n };
+}
+
+export const ResponseCredit: MessageFns<ResponseCredit> = {
+  encode(message: ResponseCredit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(18).string(message.attempt);
+    }
+    if (message.until !== 0n) {
+      if (BigInt.asUintN(64, message.until) !== message.until) {
+        throw new globalThis.Error("value provided for field message.until of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.until);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResponseCredit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResponseCredit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.until = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResponseCredit>, I>>(base?: I): ResponseCredit {
+    return ResponseCredit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResponseCredit>, I>>(object: I): ResponseCredit {
+    const message = createBaseResponseCredit();
+    message.job = object.job ?? "";
+    message.attempt = object.attempt ?? "";
+    message.until = (object.until !== undefined && object.until !== null) ? BigInt(object.until) : 0n;
     return message;
   },
 };
@@ -531,7 +926,7 @@ export const Parts: MessageFns<Parts> = {
 };
 
 function createBasePart(): Part {
-  return { job: "", attempt: "", index: 0, head: undefined, body: Buffer.alloc(0), last: false, failure: undefined };
+  return { job: "", attempt: "", index: 0, head: undefined, last: false, failure: undefined, size: 0 };
 }
 
 export const Part: MessageFns<Part> = {
@@ -548,14 +943,14 @@ export const Part: MessageFns<Part> = {
     if (message.head !== undefined) {
       Head.encode(message.head, writer.uint32(34).fork()).join();
     }
-    if (message.body.length !== 0) {
-      writer.uint32(42).bytes(message.body);
-    }
     if (message.last !== false) {
       writer.uint32(48).bool(message.last);
     }
     if (message.failure !== undefined) {
       Failure.encode(message.failure, writer.uint32(58).fork()).join();
+    }
+    if (message.size !== 0) {
+      writer.uint32(64).uint32(message.size);
     }
     return writer;
   },
@@ -605,14 +1000,6 @@ export const Part: MessageFns<Part> = {
             message.head = Head.decode(reader, reader.uint32());
             continue;
           }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.body = Buffer.from(reader.bytes());
-            continue;
-          }
           case 6: {
             if (tag !== 48) {
               break;
@@ -627,6 +1014,14 @@ export const Part: MessageFns<Part> = {
             }
 
             message.failure = Failure.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.size = reader.uint32();
             continue;
           }
         }
@@ -650,11 +1045,11 @@ export const Part: MessageFns<Part> = {
     message.attempt = object.attempt ?? "";
     message.index = object.index ?? 0;
     message.head = (object.head !== undefined && object.head !== null) ? Head.fromPartial(object.head) : undefined;
-    message.body = object.body ?? Buffer.alloc(0);
     message.last = object.last ?? false;
     message.failure = (object.failure !== undefined && object.failure !== null)
       ? Failure.fromPartial(object.failure)
       : undefined;
+    message.size = object.size ?? 0;
     return message;
   },
 };
