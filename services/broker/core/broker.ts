@@ -73,6 +73,7 @@ export class Broker implements QueueHost {
       now: () => Math.floor(this.now() / 1000),
       exchange: name => this.#exchanges.find(name),
       put: (queue, message) => void this.#put(queue, message),
+      warn,
     });
     if (kept) recover(kept, this.#exchanges, (settings, messages) => this.#open(settings, undefined, messages));
   }

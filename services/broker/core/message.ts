@@ -10,6 +10,8 @@ export interface Message {
   readonly isPersistent: boolean;
   /** The `expiration` property, in milliseconds. */
   readonly expirationMs: number | undefined;
+  /** It was dead-lettered before, or that is not known: its `x-death` may be ours. */
+  readonly hasDied?: boolean;
 }
 
 /** A message's place in one queue. */

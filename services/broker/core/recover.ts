@@ -56,6 +56,7 @@ function keptMessage({ index, deliveryCount, message }: RecoveredMessage, wasCle
       route: encodeRoute(exchange, key),
       isPersistent: scanProperties(properties).deliveryMode === 2,
       expirationMs: undefined,
+      hasDied: true,
     },
   };
 }
