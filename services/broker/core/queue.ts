@@ -223,9 +223,11 @@ export class MessageQueue {
     return entry;
   }
 
-  /** Hands out nothing any more. */
+  /** Hands out nothing any more, and lets nothing expire: the ledger is about to close. */
   halt(): void {
     this.#isHalted = true;
+    this.#expiry.cancel();
+    this.#idle.cancel();
   }
 
   /** What consumers hold for long gets buffers of its own, too; to be called now and then. */
@@ -308,7 +310,7 @@ export class MessageQueue {
 
   /** Only the head expires, so only its time is watched. */
   #watchExpiry(): void {
-    this.#expiry.set(this.#ready.head?.expiresAt);
+    if (!this.#isHalted) this.#expiry.set(this.#ready.head?.expiresAt);
   }
 
   /** It has been used: `x-expires` begins anew. */
@@ -316,7 +318,7 @@ export class MessageQueue {
     const { expiresMs } = this.settings;
     if (expiresMs === undefined) return;
     this.#idle.cancel();
-    if (this.#line.length === 0 && !this.#isDeleted) this.#idle.set(this.#host.now() + expiresMs);
+    if (this.#line.length === 0 && !this.#isDeleted && !this.#isHalted) this.#idle.set(this.#host.now() + expiresMs);
   }
 
   // --- consumers

@@ -182,3 +182,18 @@ test('consumers are told that their queue is gone after whoever deleted it was a
   });
   expect([wasCancelled, consumer.isCancelled]).toEqual([false, true]);
 });
+
+test('once the broker has come to its end, time does nothing to a queue any more', () => {
+  const { broker, clock, queue: declare, publish } = testBroker();
+  const queue = declare('q', { 'x-message-ttl': 100, 'x-expires': 100 });
+  const consumer = new TestConsumer(1);
+  queue.addConsumer(consumer);
+  for (const body of 'ab') publish('q', body);
+  broker.halt();
+  queue.removeConsumer(consumer);
+  queue.requeue(consumer.held);
+  queue.consumersLeft();
+  clock.pass(1_000);
+  expect(queue.isDeleted).toBe(false);
+  expect(queue.messageCount).toBe(2);
+});
