@@ -248,11 +248,10 @@ export class MessageQueue {
     if (this.#unacked.delete(entry)) this.#bury(entry, 'rejected');
   }
 
-  /** Back to where they were. @param entries ascending by index */
+  /** Back to where they were. */
   requeue(entries: readonly Entry[]): void {
     if (this.#isDeleted) return;
     const { deliveryLimit } = this.settings;
-    const back: Entry[] = [];
     for (const entry of entries) {
       if (!this.#unacked.delete(entry)) continue;
       entry.redelivered = true;
@@ -263,9 +262,8 @@ export class MessageQueue {
       }
       if (entry.isLogged) this.#host.returned(this, entry);
       keep(entry);
-      back.push(entry);
+      this.#ready.giveBack(entry);
     }
-    this.#ready.giveBack(back);
     this.pump();
     this.#dropSurplus();
     this.#watchExpiry();

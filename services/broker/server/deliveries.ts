@@ -86,7 +86,7 @@ function requeue(unacked: readonly Unacked[]): void {
     if (entries) entries.push(entry);
     else byQueue.set(queue, [entry]);
   }
-  for (const [queue, entries] of byQueue) queue.requeue(entries.sort((a, b) => a.index - b.index));
+  for (const [queue, entries] of byQueue) queue.requeue(entries);
 }
 
 function unknownTag(tag: number): AmqpError {
