@@ -63,6 +63,7 @@ export class Burials<D extends Destination> {
       properties,
       expirationMs: undefined,
       hasDied: true,
+      kept: undefined,
     };
     for (const next of to) {
       if (reason !== 'rejected' && isCycle(properties, next.name)) continue;

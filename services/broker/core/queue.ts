@@ -1,6 +1,6 @@
 import { ConsumerLine } from './consumer-line.ts';
 import { Deadline } from './deadline.ts';
-import { compact, type Entry, entrySize, type Message } from './message.ts';
+import { type Entry, entrySize, goneMessage, keptOf, type Message } from './message.ts';
 import type { Clock } from './ports.ts';
 import { ReadyList } from './ready-list.ts';
 import type { QueueSettings } from './settings.ts';
@@ -79,7 +79,7 @@ export class MessageQueue {
       isExclusiveKnown: settings.type === 'classic',
     });
     for (const { index, message, expiresAt, returns, redelivered } of kept) {
-      const entry: Entry = { message, isCompact: true, index, expiresAt, redelivered, returns, isLogged: true };
+      const entry: Entry = { message, index, expiresAt, redelivered, returns, isLogged: true };
       this.#host.held(entrySize(entry));
       this.#ready.push(entry);
       this.#nextIndex = index + 1;
@@ -155,7 +155,6 @@ export class MessageQueue {
     const ttl = least(message.expirationMs, messageTtlMs);
     return {
       message,
-      isCompact: false,
       index: this.#nextIndex++,
       expiresAt: ttl === undefined ? undefined : this.#host.now() + ttl,
       redelivered: false,
@@ -347,17 +346,19 @@ export class MessageQueue {
     this.#idle.cancel();
     const messageCount = this.#ready.length;
     for (let entry = this.#ready.shift(); entry; entry = this.#ready.shift()) this.#free(entry);
-    for (const entry of this.#unacked) this.#free(entry);
+    for (const entry of this.#unacked) {
+      this.#free(entry);
+      // Whoever holds it may do so for long, and counts no bytes.
+      entry.message = goneMessage;
+    }
     this.#unacked.clear();
     return { messageCount, consumers: this.#line.clear() };
   }
 }
 
-/** It may stay a while, so it gets a buffer of its own. */
+/** It may stay a while. */
 function keep(entry: Entry): void {
-  if (entry.isCompact) return;
-  entry.message = compact(entry.message);
-  entry.isCompact = true;
+  entry.message = keptOf(entry.message);
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

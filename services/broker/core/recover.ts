@@ -4,6 +4,7 @@ import type { Recovered, RecoveredMessage } from '../store/ledger.ts';
 import { keyOfStored } from './binding-key.ts';
 import type { ExchangeSettings } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
+import type { Message } from './message.ts';
 import type { KeptMessage } from './queue.ts';
 import type { Queue } from './queues.ts';
 import { argumentsOfSettings, type QueueSettings, queueSettings } from './settings.ts';
@@ -43,20 +44,16 @@ export function recover(
 
 function keptMessage({ index, deliveryCount, message }: RecoveredMessage, wasClean: boolean): KeptMessage {
   const { exchange, key, properties, body, expiresAt } = message;
-  return {
-    index,
-    expiresAt,
-    returns: deliveryCount,
-    redelivered: deliveryCount > 0 || !wasClean,
-    message: {
-      exchange,
-      key,
-      properties,
-      body,
-      route: encodeRoute(exchange, key),
-      isPersistent: scanProperties(properties).deliveryMode === 2,
-      expirationMs: undefined,
-      hasDied: true,
-    },
+  const kept: Message = {
+    exchange,
+    key,
+    properties,
+    body,
+    route: encodeRoute(exchange, key),
+    isPersistent: scanProperties(properties).deliveryMode === 2,
+    expirationMs: undefined,
+    hasDied: true,
   };
+  kept.kept = kept;
+  return { index, expiresAt, returns: deliveryCount, redelivered: deliveryCount > 0 || !wasClean, message: kept };
 }

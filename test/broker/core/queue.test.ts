@@ -118,10 +118,25 @@ describe('what is held in memory', () => {
     publish('q', 'waiting');
     broker.keepHeld();
     const waiting = (): Entry => queue.get(false) as Entry;
-    for (const { isCompact, message } of [...consumer.held, waiting()]) {
-      expect(isCompact).toBe(true);
-      expect(message.body.buffer.byteLength).toBeLessThan(100);
-    }
+    for (const { message } of [...consumer.held, waiting()]) expect(message.body.buffer.byteLength).toBeLessThan(100);
+  });
+
+  test('is one copy for all the queues that a message is in', () => {
+    const { broker, queue: declare, publish } = testBroker();
+    const queues = ['a', 'b', 'c'].map(name => declare(name));
+    for (const { name } of queues) broker.bind({ queue: name, exchange: 'amq.fanout', key: '', args: '' }, owner);
+    publish('k', 'shared', {}, 'amq.fanout');
+    const memory = queues.map(queue => queue.get(false)?.message.body.buffer);
+    expect(new Set(memory).size).toBe(1);
+  });
+
+  test('is let go with the queue, also what consumers never settle', () => {
+    const { broker, queue: declare, publish } = testBroker();
+    const consumer = new TestConsumer();
+    declare('q').addConsumer(consumer);
+    publish('q', 'x'.repeat(1_000));
+    broker.deleteQueue('q', owner, { ifUnused: false, ifEmpty: false });
+    expect(consumer.held.map(({ message: { body } }) => body.length)).toEqual([0]);
   });
 });
 
