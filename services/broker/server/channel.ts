@@ -30,6 +30,9 @@ export interface ChannelHost {
   randomName(): string;
 }
 
+/** About what a piece of a body costs beside its bytes. */
+const pieceBytes = 150;
+
 /**
  * One channel (§1.5): methods and content in, frames out. Throws AmqpError, with the method that it answers; the connection turns it into
  * a close.
@@ -45,6 +48,9 @@ export class Channel {
   #prefetch = 0;
   #globalPrefetch = 0;
   #isClosed = false;
+  /** What the pieces of a body that is not all there yet take in memory. */
+  #unfinishedBytes = 0;
+  #lastChunk: ArrayBufferLike | undefined;
   readonly send = (method: Method): void => this.push(methodFrame(this.number, method));
 
   constructor(number: number, host: ChannelHost) {
@@ -96,6 +102,10 @@ export class Channel {
     return this.#globalPrefetch;
   }
 
+  get unfinishedBytes(): number {
+    return this.#unfinishedBytes;
+  }
+
   get consumerCount(): number {
     return this.#subscriptions.size;
   }
@@ -110,10 +120,6 @@ export class Channel {
 
   push(frame: Buffer): void {
     this.#host.outbox.push(frame);
-  }
-
-  published(): void {
-    this.#host.published();
   }
 
   confirmed(count: number): void {
@@ -158,7 +164,11 @@ export class Channel {
   /** @throws AmqpError */
   method(method: ReceivedClientMethod): void {
     this.#assembly.expectMethod();
-    if (method.name === 'basic.publish') return this.#assembly.begin(method);
+    if (method.name === 'basic.publish') {
+      // Already now: an alarm may not wait for a body that never ends.
+      this.#host.published();
+      return this.#assembly.begin(method);
+    }
     try {
       this.#handle(method);
     } catch (error) {
@@ -173,7 +183,16 @@ export class Channel {
 
   /** A content body frame's payload. @throws AmqpError */
   body(bytes: Buffer, start: number, end: number): void {
-    this.#publish(this.#assembly.body(bytes, start, end));
+    const whole = this.#assembly.body(bytes, start, end);
+    if (whole) {
+      this.#unfinishedBytes = 0;
+      this.#lastChunk = undefined;
+      return this.#publish(whole);
+    }
+    // A piece of a body, however small, keeps the chunk that it came in.
+    if (bytes.buffer !== this.#lastChunk) this.#unfinishedBytes += bytes.buffer.byteLength;
+    this.#lastChunk = bytes.buffer;
+    this.#unfinishedBytes += pieceBytes;
   }
 
   #publish(whole: WholePublish | undefined): void {

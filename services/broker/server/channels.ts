@@ -23,6 +23,13 @@ export class Channels {
     return this.#open.size;
   }
 
+  /** Of publishes that are not all there yet. */
+  get unfinishedBytes(): number {
+    let bytes = 0;
+    for (const channel of this.#open.values()) bytes += channel.unfinishedBytes;
+    return bytes;
+  }
+
   has(number: number): boolean {
     return this.#open.has(number);
   }

@@ -116,6 +116,11 @@ export class Connection implements ChannelHost {
     return this.#channels.size;
   }
 
+  /** Of publishes that are not all there yet. */
+  get unfinishedBytes(): number {
+    return this.#channels.unfinishedBytes;
+  }
+
   get isBlocked(): boolean {
     return this.#intake.isBlocked;
   }

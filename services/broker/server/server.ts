@@ -37,6 +37,11 @@ export interface BrokerServerParts {
 
 const tickMs = 250;
 const maxConnections = 10_000;
+/**
+ * Bytes of publishes on their way in that do not count as memory used: who is blocked in the middle of one cannot end it, and a small limit
+ * would wait for itself.
+ */
+const unfinishedAllowance = 64 * 1024 * 1024;
 
 /** With authorities given, clients must have a certificate of theirs. */
 function tlsOptions(tls: NonNullable<BrokerServerOptions['tls']>): TlsOptions {
@@ -65,7 +70,9 @@ export class BrokerServer implements ConnectionHost {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
   #alarm: string | undefined;
-  #diskProblem: string | undefined;
+  /** It cannot write: nothing is confirmed. */
+  #ledgerProblem: string | undefined;
+  #lowDisk: string | undefined;
   #ticks = 0;
 
   constructor(
@@ -89,11 +96,13 @@ export class BrokerServer implements ConnectionHost {
     this.broker = new Broker({ ledger, clock, warn }, recovered && { ...recovered, wasClean: wasClean === true });
     ledger.onError(failure => {
       warn(failure.message);
-      this.#diskProblem = failure.message;
+      // The others concern its cleaning: it confirms as before.
+      if (failure.code !== 'DISK_FULL' && failure.code !== 'DISK_ERROR') return;
+      this.#ledgerProblem = failure.message;
       this.#watch();
     });
     ledger.onResume(() => {
-      this.#diskProblem = undefined;
+      this.#ledgerProblem = undefined;
       this.#watch();
     });
   }
@@ -161,18 +170,15 @@ export class BrokerServer implements ConnectionHost {
   #tick(): void {
     const now = Date.now();
     for (const connection of this.#connections) connection.tick(now);
-    if (++this.#ticks % 4 === 0) {
-      this.#watch();
-      this.broker.keepHeld();
-    }
+    this.#watch();
+    if (++this.#ticks % 4 === 0) this.broker.keepHeld();
     if (this.#ticks % 40 === 0) this.broker.retain();
     const { dir, diskFreeLimit = 50_000_000 } = this.#options;
     if (dir !== undefined && this.#ticks % 20 === 0) {
       void statfs(dir).then(
         ({ bavail, bsize }) => {
           const free = bavail * bsize;
-          if (free < diskFreeLimit) this.#diskProblem = `low on disk: ${free} bytes free`;
-          else if (this.#diskProblem?.startsWith('low on disk')) this.#diskProblem = undefined;
+          this.#lowDisk = free < diskFreeLimit ? `low on disk: ${free} bytes free` : undefined;
           this.#watch();
         },
         () => {},
@@ -184,10 +190,16 @@ export class BrokerServer implements ConnectionHost {
   #watch(): void {
     const limit = this.#options.memoryLimit ?? totalmem() * 0.4;
     // Between the limit and nine tenths of it nothing changes, or they would be blocked and let go in turns.
-    let used = this.broker.heldBytes + this.ledger.stats.unsyncedBytes;
-    for (const { outbox } of this.#connections) used += outbox.unsentBytes;
+    const { heldBytes, unsyncedBytes } = this.ledger.stats;
+    let used = this.broker.heldBytes + heldBytes + unsyncedBytes;
+    let unfinished = 0;
+    for (const { outbox, unfinishedBytes } of this.#connections) {
+      used += outbox.unsentBytes;
+      unfinished += unfinishedBytes;
+    }
+    used += Math.max(0, unfinished - unfinishedAllowance);
     const isLow = used > (this.#alarm === undefined ? limit : limit * 0.9);
-    const alarm = this.#diskProblem ?? (isLow ? 'low on memory' : undefined);
+    const alarm = this.#ledgerProblem ?? this.#lowDisk ?? (isLow ? 'low on memory' : undefined);
     if ((alarm === undefined) === (this.#alarm === undefined)) return;
     this.#alarm = alarm;
     for (const connection of this.#connections) connection.alarmChanged();

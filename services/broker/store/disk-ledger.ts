@@ -200,6 +200,7 @@ export class DiskLedger implements Ledger {
       liveBytes: this.#contents.usage.bytes,
       segments: segments.count,
       unsyncedBytes: flushes.unsyncedBytes,
+      heldBytes: this.#caches.bytes,
       syncs: flushes.syncs,
       lastSyncMs: flushes.lastSyncMs,
     };

@@ -54,6 +54,8 @@ export interface LedgerStats {
   readonly segments: number;
   /** Said and not on disk yet: grows while the disk is slow or full, so the caller must hold its publishers back. */
   readonly unsyncedBytes: number;
+  /** Of streams, in memory. */
+  readonly heldBytes: number;
   readonly syncs: number;
   readonly lastSyncMs: number;
 }
