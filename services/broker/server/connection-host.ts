@@ -21,6 +21,7 @@ export interface ConnectionHost {
   dirty(connection: { flush(): void }): void;
   /** Why publishers are blocked, or undefined. */
   readonly alarm: string | undefined;
+  /** Milliseconds that only ever ascend, for heartbeats and patience: the time of day may be set. */
   now(): number;
   warn(line: string): void;
 }

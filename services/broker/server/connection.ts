@@ -42,6 +42,7 @@ const nobody: Client = { name: '', hearsRefusedLogin: false, hearsCancel: false,
 
 /** One client's connection (§2.2): handshake, frames to channels, errors to closes, heartbeats. */
 export class Connection implements ChannelHost {
+  /** Milliseconds since the epoch. */
   readonly openedAt: number;
   readonly remote: string;
   readonly outbox: Outbox;
@@ -68,9 +69,9 @@ export class Connection implements ChannelHost {
     this.#intake = new Intake(wire);
     this.remote = wire.remote;
     this.outbox = new Outbox(wire, () => host.dirty(this));
-    this.openedAt = host.now();
-    this.#heartbeat = new Heartbeat(this.openedAt);
-    this.#deadline = this.openedAt + handshakeMs;
+    this.openedAt = host.broker.now();
+    this.#heartbeat = new Heartbeat(host.now());
+    this.#deadline = host.now() + handshakeMs;
   }
 
   get broker(): Broker {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { accountsInMemory } from '../../../services/broker/server/account-file.ts';
 import { Accounts } from '../../../services/broker/server/accounts.ts';
 import { BrokerServer } from '../../../services/broker/server/server.ts';
@@ -42,3 +42,13 @@ test.for(['CLEANING_FAILED', 'STORE_DAMAGED'])(
     expect([server.alarm, warnings]).toEqual([undefined, [code]]);
   },
 );
+
+test('patience is not measured by the time of day, which may be set', () => {
+  const { server } = brokenServer();
+  onTestFinished(() => void vi.useRealTimers());
+  const before = server.now();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 });
+  expect(server.now()).toBeGreaterThanOrEqual(before);
+  vi.setSystemTime(Date.now() + 7_200_000);
+  expect(server.now() - before).toBeLessThan(60_000);
+});
