@@ -244,7 +244,10 @@ export class Connection implements ChannelHost {
       this.#mode = 'checking';
       this.#intake.stop('checking');
       const credentials = credentialsOf(method);
-      const login = credentials ? this.#host.login(credentials.user, credentials.password) : Promise.resolve(undefined);
+      const isWaiting = (): boolean => this.#mode === 'checking';
+      const login = credentials
+        ? this.#host.login(credentials.user, credentials.password, isWaiting)
+        : Promise.resolve(undefined);
       login.then(
         found => this.#loggedIn(found, method.mechanism),
         error => {

@@ -115,8 +115,8 @@ export class BrokerServer implements ConnectionHost {
     return performance.now();
   }
 
-  login(user: string, password: string): ReturnType<Accounts['login']> {
-    return this.accounts.login(user, password);
+  login(...login: Parameters<Accounts['login']>): ReturnType<Accounts['login']> {
+    return this.accounts.login(...login);
   }
 
   randomName(): string {
