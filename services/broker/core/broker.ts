@@ -188,6 +188,10 @@ export class Broker implements QueueHost {
     return this.#queues.get(name, owner);
   }
 
+  findQueue(name: string): Queue | undefined {
+    return this.#queues.find(name);
+  }
+
   queues(): IterableIterator<Queue> {
     return this.#queues.all();
   }

@@ -144,7 +144,7 @@ export class Channel {
 
   hasRoom(noAck: boolean): boolean {
     if (this.#host.outbox.isCongested) return false;
-    return noAck || this.#globalPrefetch === 0 || this.#deliveries.size < this.#globalPrefetch;
+    return noAck || this.#globalPrefetch === 0 || this.#deliveries.consumed < this.#globalPrefetch;
   }
 
   synced(callback: () => void): void {

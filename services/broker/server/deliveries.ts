@@ -18,9 +18,15 @@ export type Verdict = 'ack' | 'requeue' | 'reject';
 export class Deliveries {
   readonly #unacked = new Map<number, Unacked>();
   #lastTag = 0;
+  #consumed = 0;
 
   get size(): number {
     return this.#unacked.size;
+  }
+
+  /** Without those of `basic.get`, which no prefetch counts. */
+  get consumed(): number {
+    return this.#consumed;
   }
 
   nextTag(): number {
@@ -29,15 +35,15 @@ export class Deliveries {
 
   track(tag: number, unacked: Unacked): void {
     this.#unacked.set(tag, unacked);
+    if (unacked.consumer) this.#consumed++;
   }
 
   /** One delivery. @throws AmqpError 406 */
   settle(tag: number, verdict: Verdict): void {
     const unacked = this.#unacked.get(tag);
     if (!unacked) throw unknownTag(tag);
-    this.#unacked.delete(tag);
+    this.#remove(tag, unacked);
     const { consumer, queue, entry } = unacked;
-    if (consumer) consumer.unacked--;
     if (!queue || !entry) {
       consumer?.pump();
       return;
@@ -55,8 +61,7 @@ export class Deliveries {
     for (const [each, unacked] of this.#unacked) {
       // Tags ascend in the order in which they were given.
       if (tag !== 0 && each > tag) break;
-      this.#unacked.delete(each);
-      if (unacked.consumer) unacked.consumer.unacked--;
+      this.#remove(each, unacked);
       settled.push(unacked);
     }
     if (verdict === 'requeue') requeue(settled);
@@ -70,10 +75,18 @@ export class Deliveries {
     for (const next of new Set(settled.map(({ queue, consumer }) => queue ?? consumer))) next?.pump();
   }
 
+  #remove(tag: number, { consumer }: Unacked): void {
+    this.#unacked.delete(tag);
+    if (!consumer) return;
+    consumer.unacked--;
+    this.#consumed--;
+  }
+
   /** Everything goes back to where it was. */
   giveBack(): void {
     const left = [...this.#unacked.values()];
     this.#unacked.clear();
+    this.#consumed = 0;
     requeue(left);
   }
 }

@@ -138,6 +138,12 @@ export class Subscriptions {
     const queue: Queue = host.broker.queue(name, host.owner);
     if (!(queue instanceof MessageQueue))
       throw new AmqpError(540, `basic.get not supported by stream queues queue '${name}' in vhost '/'`);
+    if (queue.settings.singleActive && queue.settings.type === 'quorum') {
+      throw new AmqpError(
+        405,
+        `cannot obtain access to locked queue '${name}' in vhost '/'. basic.get operations are not supported by quorum queues with single active consumer`,
+      );
+    }
     const entry = queue.get(noAck);
     if (!entry) return host.send({ name: 'basic.get-empty' });
     const deliveryTag = host.nextTag();
