@@ -241,7 +241,7 @@ export class Broker implements QueueHost {
     const queue = this.#queues.get(queueName, owner);
     if (exchange.bindingCount >= limits.bindings)
       throw new AmqpError(406, `cannot bind to exchange '${exchangeName}': limit of ${limits.bindings} is reached`);
-    if (!exchange.bind(key, queue, args) || !isKept(exchange, queue)) return;
+    if (!this.#exchanges.bind(exchange, key, queue, args) || !isKept(exchange, queue)) return;
     this.#ledger.putBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
   }
 
@@ -252,7 +252,7 @@ export class Broker implements QueueHost {
     const queue = this.#queues.find(queueName);
     if (!exchange || !queue) return;
     checkOwner(queue, owner);
-    if (!exchange.unbind(key, queue, args)) return;
+    if (!this.#exchanges.unbind(exchange, key, queue, args)) return;
     if (isKept(exchange, queue))
       this.#ledger.deleteBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
     this.#exchanges.dropIfUnused(exchange);

@@ -38,7 +38,8 @@ export function recover(
   for (const { exchange, queue: name, key: stored } of bindings) {
     const queue = byName.get(name);
     const { key, args } = keyOfStored(stored);
-    if (queue) to.find(exchange)?.bind(key, queue, args);
+    const from = to.find(exchange);
+    if (queue && from) to.bind(from, key, queue, args);
   }
 }
 

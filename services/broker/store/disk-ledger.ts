@@ -1,7 +1,7 @@
 import type { Failure } from '../../lib/failure.ts';
 import { applyRecord } from './apply-record.ts';
 import { Cleaner, type CleanerOptions, cleanerDefaults } from './cleaner.ts';
-import { bindingKey, Contents } from './contents.ts';
+import { Contents } from './contents.ts';
 import type { Disk } from './disk.ts';
 import { frameBytes } from './frame.ts';
 import { Journal, type JournalOptions, journalDefaults } from './journal.ts';
@@ -113,7 +113,7 @@ export class DiskLedger implements Ledger {
 
   deleteBinding({ exchange, queue: name, key }: Binding): void {
     const queue = this.#contents.queues.get(name);
-    if (!queue?.bindings.has(bindingKey(exchange, key))) return;
+    if (!queue?.bindings.get(exchange)?.has(key)) return;
     this.#say(encodeBinding(queue.id, exchange, key, true));
     this.#contents.deleteBinding(queue, exchange, key);
   }
