@@ -143,7 +143,6 @@ export class MessageQueue {
     keep(entry);
     this.#ready.push(entry);
     this.pump();
-    this.#dropSurplus();
     // Nobody waits for what may not wait.
     if (entry.expiresAt !== undefined && this.#ready.head === entry) this.#expireHeads();
     this.#watchExpiry();
@@ -183,7 +182,7 @@ export class MessageQueue {
 
   // --- out
 
-  /** Hands out what is ready while a consumer has credit. */
+  /** Hands out what is ready while a consumer has credit, then drops what is too much. */
   pump(): void {
     if (this.#isPumping || this.#isHalted || this.#ready.length === 0) return;
     this.#isPumping = true;
@@ -199,6 +198,7 @@ export class MessageQueue {
     } finally {
       this.#isPumping = false;
     }
+    this.#dropSurplus();
     this.#watchExpiry();
   }
 
@@ -247,7 +247,7 @@ export class MessageQueue {
     if (this.#unacked.delete(entry)) this.#bury(entry, 'rejected');
   }
 
-  /** Back to where they were. */
+  /** Back to where they were. Nothing is handed out yet, since more may follow; then `pump` goes on. */
   requeue(entries: readonly Entry[]): void {
     if (this.#isDeleted) return;
     const { deliveryLimit } = this.settings;
@@ -263,9 +263,6 @@ export class MessageQueue {
       keep(entry);
       this.#ready.giveBack(entry);
     }
-    this.pump();
-    this.#dropSurplus();
-    this.#watchExpiry();
   }
 
   /** @returns how many */

@@ -289,9 +289,9 @@ export class Channel {
     return this.#subscriptions.leave();
   }
 
-  /** What was delivered and not acknowledged goes back to where it was. */
-  giveBack(): void {
-    this.#deliveries.giveBack();
+  /** What was delivered and not acknowledged goes back to where it was. @returns the queues to be pumped */
+  giveBack(): Iterable<MessageQueue> {
+    return this.#deliveries.giveBack();
   }
 }
 

@@ -82,16 +82,16 @@ export class Deliveries {
     this.#consumed--;
   }
 
-  /** Everything goes back to where it was. */
-  giveBack(): void {
+  /** Everything goes back to where it was. @returns the queues to be pumped */
+  giveBack(): Iterable<MessageQueue> {
     const left = [...this.#unacked.values()];
     this.#unacked.clear();
     this.#consumed = 0;
-    requeue(left);
+    return requeue(left);
   }
 }
 
-function requeue(unacked: readonly Unacked[]): void {
+function requeue(unacked: readonly Unacked[]): Iterable<MessageQueue> {
   const byQueue = new Map<MessageQueue, Entry[]>();
   for (const { queue, entry } of unacked) {
     if (!queue || !entry) continue;
@@ -100,6 +100,7 @@ function requeue(unacked: readonly Unacked[]): void {
     else byQueue.set(queue, [entry]);
   }
   for (const [queue, entries] of byQueue) queue.requeue(entries);
+  return byQueue.keys();
 }
 
 function unknownTag(tag: number): AmqpError {

@@ -116,7 +116,14 @@ export class Subscriptions {
   }
 
   pump(): void {
-    for (const consumer of this.#consumers.values()) consumer.pump();
+    // Once each: of a thousand consumers of one queue each would ask all the others.
+    const pumped = new Set<MessageQueue>();
+    for (const consumer of this.#consumers.values()) {
+      const { queue } = consumer;
+      if (queue && pumped.has(queue)) continue;
+      if (queue) pumped.add(queue);
+      consumer.pump();
+    }
   }
 
   /** They get nothing any more. @returns the queues that go on without them, once what they held is back */
