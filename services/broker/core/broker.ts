@@ -9,6 +9,7 @@ import type { Entry, Message } from './message.ts';
 import { type Clock, ledgerStream } from './ports.ts';
 import { type DeadReason, type KeptMessage, MessageQueue, type QueueHost } from './queue.ts';
 import { checkOwner, type Queue, Queues } from './queues.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { type Kept, recover } from './recover.ts';
 import { checkEquivalent, type Declared, newQueueSettings, type QueueSettings } from './settings.ts';
 import { StreamQueue } from './stream.ts';
@@ -56,6 +57,7 @@ export class Broker implements QueueHost {
   readonly #exchanges: Exchanges<Queue>;
   readonly #queues = new Queues();
   readonly #burials: Burials<Queue>;
+  readonly #readAhead = new ReadAhead();
   /** Streams with entries that are not on disk yet. */
   readonly #dirty = new Set<StreamQueue>();
   #heldBytes = 0;
@@ -179,8 +181,12 @@ export class Broker implements QueueHost {
   }
 
   #openStream(settings: QueueSettings): StreamQueue {
-    const broken = (reason: unknown): void => this.#warn(`stream ${settings.name} cannot be read: ${String(reason)}`);
-    return new StreamQueue(settings, ledgerStream(this.#ledger, settings.name), () => this.now(), broken);
+    return new StreamQueue(settings, {
+      log: ledgerStream(this.#ledger, settings.name),
+      now: () => this.now(),
+      onBroken: reason => this.#warn(`stream ${settings.name} cannot be read: ${String(reason)}`),
+      readAhead: this.#readAhead,
+    });
   }
 
   /** @throws AmqpError 404, 405 */

@@ -1,9 +1,9 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Failure } from '../../lib/failure.ts';
+import { Turns } from '../../lib/turns.ts';
 import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
 import type { Login } from './connection-host.ts';
-import { Turns } from './turns.ts';
 
 const scryptAsync = promisify<string, Buffer, number, Buffer>(scrypt);
 const keyBytes = 32;

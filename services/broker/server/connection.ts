@@ -152,7 +152,10 @@ export class Connection implements ChannelHost {
   drained(): void {
     if (this.#mode === 'closed') return;
     this.#intake.start('choked');
-    if (this.outbox.drained() && this.#mode === 'running') this.#channels.pump();
+    if (!this.outbox.drained() || this.#mode !== 'running') return;
+    this.#channels.pump();
+    // What expired meanwhile may have gone to a stream.
+    this.#host.broker.flush();
   }
 
   // --- bytes to frames
