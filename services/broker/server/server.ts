@@ -36,6 +36,8 @@ export interface BrokerServerParts {
 }
 
 const tickMs = 250;
+/** Of silence, until the system asks whether the other side is there. */
+const keepAliveMs = 60_000;
 const maxConnections = 10_000;
 /**
  * Bytes of publishes on their way in that do not count as memory used: who is blocked in the middle of one cannot end it, and a small limit
@@ -158,6 +160,8 @@ export class BrokerServer implements ConnectionHost {
   #accept(socket: Socket): void {
     const connection = new Connection(this, socketWire(socket));
     this.#connections.add(connection);
+    // Whom an alarm blocks is not heard, and may have no heartbeats: the system finds out that its machine has gone.
+    socket.setKeepAlive(true, keepAliveMs);
     socket.on('data', chunk => connection.receive(chunk));
     socket.on('drain', () => connection.drained());
     socket.on('error', () => {});
