@@ -7,8 +7,9 @@ import { checkNotDefault, Exchanges } from './exchanges.ts';
 import { limits } from './limits.ts';
 import type { Entry, Message } from './message.ts';
 import { type Clock, ledgerStream } from './ports.ts';
-import { type DeadReason, type KeptMessage, MessageQueue, type QueueHost } from './queue.ts';
-import { checkOwner, type Queue, Queues } from './queues.ts';
+import { MessageQueue } from './queue.ts';
+import type { DeadReason, KeptMessage, QueueHost } from './queue-host.ts';
+import { checkOwner, type Queue, Queues, type Totals } from './queues.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Kept, recover } from './recover.ts';
 import { checkEquivalent, type Declared, newQueueSettings, type QueueSettings } from './settings.ts';
@@ -23,13 +24,6 @@ export interface Published {
   readonly isRefused: boolean;
   /** It must be on disk before it is confirmed. */
   readonly isLogged: boolean;
-}
-
-/** Messages since the start. */
-export interface Totals {
-  readonly published: number;
-  readonly delivered: number;
-  readonly acked: number;
 }
 
 export interface BrokerParts {
@@ -61,8 +55,6 @@ export class Broker implements QueueHost {
   /** Streams with entries that are not on disk yet. */
   readonly #dirty = new Set<StreamQueue>();
   #heldBytes = 0;
-  /** What queues that are deleted had counted. */
-  #gone: Totals = { published: 0, delivered: 0, acked: 0 };
   /** Publishes that their publishers were told of. */
   confirmed = 0;
 
@@ -227,7 +219,6 @@ export class Broker implements QueueHost {
   #remove(queue: Queue): ReturnType<Queue['delete']> {
     this.#queues.remove(queue);
     this.#exchanges.forget(queue);
-    this.#gone = added(this.#gone, queue);
     const deleted = queue.delete();
     if (queue.settings.durable) this.#ledger.deleteQueue(queue.name);
     return deleted;
@@ -306,7 +297,7 @@ export class Broker implements QueueHost {
 
   /** Of all queues that there are and were. */
   get totals(): Totals {
-    return [...this.#queues.all()].reduce(added, this.#gone);
+    return this.#queues.totals;
   }
 
   /** Hands out nothing any more. */
@@ -336,12 +327,4 @@ function noCondition(queue: string, ifUnused: boolean): AmqpError {
 /** Whether their binding outlives the process. */
 function isKept({ settings: exchange }: Exchange<Queue>, { settings: queue }: Queue): boolean {
   return exchange.durable && queue.durable;
-}
-
-function added(totals: Totals, { published, delivered, acked }: Queue): Totals {
-  return {
-    published: totals.published + published,
-    delivered: totals.delivered + delivered,
-    acked: totals.acked + acked,
-  };
 }

@@ -3,7 +3,7 @@ import { encodeRoute } from '../amqp/content.ts';
 import { deadProperties, isCycle } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
-import type { DeadReason } from './queue.ts';
+import type { DeadReason } from './queue-host.ts';
 import type { QueueSettings } from './settings.ts';
 
 /** What it takes to send a dead message on. */

@@ -1,5 +1,5 @@
 import { AmqpError } from '../amqp/error.ts';
-import type { QueueConsumer } from './queue.ts';
+import type { QueueConsumer } from './queue-host.ts';
 
 export interface LineOptions {
   /** `x-single-active-consumer`. */

@@ -2,7 +2,7 @@ import { headersOf, withHeaders, withoutExpiration } from '../amqp/edit-properti
 import { type FieldTable, type FieldValue, Typed } from '../amqp/field-value.ts';
 import { scanProperties } from '../amqp/properties.ts';
 import type { Message } from './message.ts';
-import type { DeadReason } from './queue.ts';
+import type { DeadReason } from './queue-host.ts';
 
 /** One row of `x-death`: how often a message died in this queue for this reason. */
 interface Death {

@@ -5,7 +5,7 @@ import { keyOfStored } from './binding-key.ts';
 import type { ExchangeSettings } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
 import type { Message } from './message.ts';
-import type { KeptMessage } from './queue.ts';
+import type { KeptMessage } from './queue-host.ts';
 import type { Queue } from './queues.ts';
 import { argumentsOfSettings, type QueueSettings, queueSettings } from './settings.ts';
 

@@ -2,7 +2,8 @@ import { deliveryPrefix, encodeRoute, pushDelivery, type RoutedContent } from '.
 import { withHeaders } from '../amqp/edit-properties.ts';
 import { Typed } from '../amqp/field-value.ts';
 import type { Entry } from '../core/message.ts';
-import type { MessageQueue, QueueConsumer } from '../core/queue.ts';
+import type { MessageQueue } from '../core/queue.ts';
+import type { QueueConsumer } from '../core/queue-host.ts';
 import type { StreamConsumer, StreamDelivery, StreamQueue } from '../core/stream.ts';
 import type { Unacked } from './deliveries.ts';
 
