@@ -16,7 +16,7 @@ export interface Destination {
 }
 
 /** Found routes are kept for so many keys; past it they are forgotten together. */
-const routeMemory = 10_000;
+const routeMemory = 1_000;
 
 /** Routes keys to queues by its bindings. */
 export class Exchange<D extends Destination> {
@@ -112,6 +112,8 @@ export class Exchange<D extends Destination> {
     const known = this.#found.get(key);
     if (known) return known;
     const queues = this.#match(key);
+    // Keys that lead nowhere are found as fast again, and there is no end to them.
+    if (queues.length === 0) return queues;
     if (this.#found.size >= routeMemory) this.#found.clear();
     this.#found.set(key, queues);
     return queues;
