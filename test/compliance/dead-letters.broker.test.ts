@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { uniqueName } from '../support/broker.ts';
 import { openChannel, openPeer } from './clients.ts';
-import { hasLastDeath } from './differences.ts';
+import { forgedDeath, hasLastDeath } from './differences.ts';
 import { dyingQueue, get, quorum } from './dying-queue.ts';
 import { consume, listen } from './inbox.ts';
-import { asKnown } from './which-broker.ts';
+import { asKnown, whichBroker } from './which-broker.ts';
 import type { Message } from './wire/incoming.ts';
 import type { Peer } from './wire/peer.ts';
-import type { Table } from './wire/table.ts';
+import { type Table, type TableValue, typed } from './wire/table.ts';
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
 
@@ -245,5 +245,31 @@ describe('a circle', () => {
         ]);
       peer.send(1, 'basic.reject', { deliveryTag: Number(fields.deliveryTag) });
     }
+  });
+});
+
+describe('x-death as a client made it up', () => {
+  const forged = (queue: string, count: TableValue): Table => ({
+    'x-death': [{ count, reason: 'expired', queue, exchange: 'e', 'routing-keys': ['k'] }],
+  });
+
+  test('counts for nothing', async () => {
+    const peer = await openPeer();
+    const { queue, died } = await dyingQueue(peer, { 'x-message-ttl': 20 });
+    peer.publish(1, { routingKey: queue, properties: { headers: forged(queue, typed('l', 5)) } });
+    expect((await died()).properties.headers).toMatchObject({
+      'x-death': [{ queue, count: await asKnown(forgedDeath) }],
+    });
+  });
+
+  test.for<[string, TableValue]>([
+    ['a text', 'many'],
+    ['a table', { a: 1 }],
+  ])('with %s for a count costs nobody anything', async ([, count], { skip }) => {
+    skip((await whichBroker()) === '3.10', 'RabbitMQ 3.10 loses the queue over it');
+    const peer = await openPeer();
+    const { queue, died } = await dyingQueue(peer, { 'x-message-ttl': 20 });
+    peer.publish(1, { routingKey: queue, properties: { headers: forged(queue, count) }, body: 'forged' });
+    expect((await died()).body.toString()).toBe('forged');
   });
 });

@@ -67,6 +67,22 @@ export const hasLastDeath: Difference<boolean> = {
   embedded: true,
 };
 
+/** What the broker counts in x-death when a message comes with a count of 5. */
+export const forgedDeath: Difference<number> = {
+  why: '3.10 goes on from what stands there, 4.0 from what it knows; the embedded broker does as the newer',
+  '3.10': 6,
+  '4.0': 1,
+  embedded: 1,
+};
+
+/** Whether an `x-dead-letter-routing-key` of more than 255 octets is taken. */
+export const takesLongDeadLetterKey: Difference<boolean> = {
+  why: 'no message can be sent on with it; the embedded broker says so when the queue is declared',
+  '3.10': true,
+  '4.0': true,
+  embedded: false,
+};
+
 /** Deliveries until the message was dead. */
 export const deliveryLimitByDefault: Difference<number | 'no limit'> = {
   why: 'quorum queues of 4.0 return a message 20 times unless told otherwise; the embedded broker does as the newer',

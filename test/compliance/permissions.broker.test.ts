@@ -47,6 +47,8 @@ beforeAll(async () => {
   }
   await made.create(accounts);
   using admin = await as('admin');
+  const deadLetters = { 'x-dead-letter-exchange': 'x' };
+  await admin.call(1, 'queue.declare', { queue: 'dying', durable: true, arguments: deadLetters });
   for (const queue of ['q', 'ours-1']) await admin.call(1, 'queue.declare', { queue, durable: true });
   for (const exchange of ['x', 'topics'])
     await admin.call(1, 'exchange.declare', { exchange, type: 'topic', durable: true });
@@ -103,6 +105,12 @@ const operations: readonly Operation[] = [
     method: 'queue.declare',
     fields: { queue: 'new', exclusive: true, arguments: { 'x-dead-letter-exchange': 'x' } },
     needs: { configure: "queue 'new'", write: "exchange 'x'", read: "queue 'new'" },
+  },
+  {
+    name: 'declaring a queue with dead letters that is there',
+    method: 'queue.declare',
+    fields: { queue: 'dying', durable: true, arguments: { 'x-dead-letter-exchange': 'x' } },
+    needs: { configure: "queue 'dying'" },
   },
   { name: 'asking for a queue', method: 'queue.declare', fields: { queue: 'q', passive: true }, needs: {} },
   {

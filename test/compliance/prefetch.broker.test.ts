@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { uniqueName } from '../support/broker.ts';
 import { openPeer, removeAfterTest } from './clients.ts';
 import { nothingMore, ownQueue, publishAll, taken } from './consuming.ts';
+import { get } from './dying-queue.ts';
 
 describe('prefetch', () => {
   test('bounds what a consumer holds; each ack lets one more through', async () => {
@@ -58,6 +59,21 @@ describe('prefetch', () => {
     expect(seen.filter(each => each.startsWith('a')).length).toBeLessThanOrEqual(2);
     expect(seen.filter(each => each.startsWith('b')).length).toBeLessThanOrEqual(2);
     await nothingMore(peer);
+  });
+
+  test('does not count what basic.get took, also when it is global', async () => {
+    const peer = await openPeer();
+    const queue = await ownQueue(peer);
+    await peer.call(1, 'basic.qos', { prefetchCount: 2, global: true });
+    publishAll(peer, queue, 'abcdef');
+    for (const body of 'abc') expect((await get(peer, queue))?.body.toString()).toBe(body);
+    await peer.call(1, 'basic.consume', { queue, consumerTag: 'c' });
+    expect(await taken(peer, 2)).toEqual(['c:d', 'c:e']);
+    await nothingMore(peer);
+    peer.send(1, 'basic.ack', { deliveryTag: 1 });
+    await nothingMore(peer);
+    peer.send(1, 'basic.ack', { deliveryTag: 4 });
+    expect(await taken(peer, 1)).toEqual(['c:f']);
   });
 
   test('is nothing to a consumer that acks nothing', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { brokerUrl, uniqueName } from '../support/broker.ts';
 import { openPeer, removeAfterTest } from './clients.ts';
-import { queueTypeAdded, queueTypeRemoved } from './differences.ts';
+import { queueTypeAdded, queueTypeRemoved, takesLongDeadLetterKey } from './differences.ts';
 import { asKnown } from './which-broker.ts';
 import type { Fields } from './wire/codec.ts';
 import { vhostOf } from './wire/handshake.ts';
@@ -49,6 +49,16 @@ describe('an argument that cannot be is refused with 406', () => {
       text: `PRECONDITION_FAILED - invalid arg '${name}' for queue '${queue}' in vhost '${vhost}': ${why}`,
       method: 'queue.declare',
     });
+  });
+
+  test('a routing key for dead letters that no message can have', async () => {
+    const peer = await openPeer();
+    const queue = uniqueName('refused');
+    const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'k'.repeat(256) };
+    peer.send(1, 'queue.declare', { queue, exclusive: true, arguments: args });
+    const isTaken = await asKnown(takesLongDeadLetterKey);
+    if (isTaken) await peer.expect(1, 'queue.declare-ok');
+    else expect(await peer.refusal(1)).toMatchObject({ scope: 'channel', code: 406 });
   });
 
   test('a dead letter exchange that is no name', async () => {

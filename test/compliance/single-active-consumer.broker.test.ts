@@ -128,3 +128,14 @@ test('an exclusive consumer is refused (403) where one at a time is active', asy
   expect(refusal).toMatchObject({ scope: 'channel', code: 403, method: 'basic.consume' });
   expect(refusal.text).toMatch(new RegExp(`^ACCESS_REFUSED - queue '${queue}' in vhost '.*' in exclusive use$`));
 });
+
+test('basic.get from a quorum queue where one at a time is active is refused: 405', async () => {
+  const peer = await openPeer();
+  const queue = uniqueName('single');
+  const args = { 'x-single-active-consumer': true, 'x-queue-type': 'quorum' };
+  await peer.call(1, 'queue.declare', { queue, durable: true, arguments: args });
+  removeAfterTest({ queues: [queue] });
+  const refusal = await peer.refused(1, 'basic.get', { queue });
+  expect(refusal).toMatchObject({ scope: 'channel', code: 405, method: 'basic.get' });
+  expect(refusal.text).toContain('basic.get operations are not supported by quorum queues with single active consumer');
+});

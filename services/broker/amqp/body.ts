@@ -41,6 +41,8 @@ export function copyBody(body: Body, target: Buffer, at: number): void {
 
 const largePiece = 4096;
 const blockBytes = 16_384;
+/** About what a piece costs beside its bytes. */
+const pieceBytes = 150;
 
 /**
  * A body on its way in. Large pieces stay where they are; small ones are copied together, or a client could have us hold a
@@ -52,6 +54,13 @@ export class BodyGathering {
   /** What is used of the block, and from where on it is not yet in `#parts`. */
   #used = 0;
   #from = 0;
+  #lastChunk: ArrayBufferLike | undefined;
+  #heldBytes = 0;
+
+  /** Memory that what was added keeps: its chunks, its blocks, and about what a piece costs beside them. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
 
   add(body: Body): void {
     for (const part of partsOf(body)) {
@@ -59,6 +68,9 @@ export class BodyGathering {
       else {
         this.#cut();
         this.#parts.push(part);
+        this.#heldBytes += pieceBytes;
+        if (part.buffer !== this.#lastChunk) this.#heldBytes += part.buffer.byteLength;
+        this.#lastChunk = part.buffer;
       }
     }
   }
@@ -71,6 +83,8 @@ export class BodyGathering {
     // What is left of the block is the message's: the next one must not keep this one in memory.
     this.#block = undefined;
     this.#used = this.#from = 0;
+    this.#heldBytes = 0;
+    this.#lastChunk = undefined;
     return parts.length === 1 ? (parts[0] as Buffer) : new Pieces(parts);
   }
 
@@ -80,6 +94,7 @@ export class BodyGathering {
       if (!this.#block || this.#used === this.#block.length) {
         this.#cut();
         this.#block = Buffer.allocUnsafeSlow(blockBytes);
+        this.#heldBytes += blockBytes + pieceBytes;
         this.#used = this.#from = 0;
       }
       const copied = part.copy(this.#block, this.#used, at);

@@ -45,7 +45,10 @@ const rules: Readonly<Record<string, Rule>> = {
   'x-dead-letter-routing-key': {
     types: messages,
     check: (argument, given) =>
-      text(argument, given) ?? (given.has('x-dead-letter-exchange') ? undefined : 'routing_key_but_no_dlx_defined'),
+      text(argument, given) ??
+      (given.has('x-dead-letter-exchange') ? undefined : 'routing_key_but_no_dlx_defined') ??
+      // A message with it could be sent to nobody.
+      (Buffer.byteLength(String(argument.value)) > 255 ? '"longer than 255 octets"' : undefined),
   },
   'x-dead-letter-strategy': {
     types: ['quorum'],

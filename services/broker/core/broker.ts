@@ -7,8 +7,10 @@ import { checkNotDefault, Exchanges } from './exchanges.ts';
 import { limits } from './limits.ts';
 import type { Entry, Message } from './message.ts';
 import { type Clock, ledgerStream } from './ports.ts';
-import { type DeadReason, type KeptMessage, MessageQueue, type QueueHost } from './queue.ts';
-import { checkOwner, type Queue, Queues } from './queues.ts';
+import { MessageQueue } from './queue.ts';
+import type { DeadReason, KeptMessage, QueueHost } from './queue-host.ts';
+import { checkOwner, type Queue, Queues, type Totals } from './queues.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { type Kept, recover } from './recover.ts';
 import { checkEquivalent, type Declared, newQueueSettings, type QueueSettings } from './settings.ts';
 import { StreamQueue } from './stream.ts';
@@ -22,13 +24,6 @@ export interface Published {
   readonly isRefused: boolean;
   /** It must be on disk before it is confirmed. */
   readonly isLogged: boolean;
-}
-
-/** Messages since the start. */
-export interface Totals {
-  readonly published: number;
-  readonly delivered: number;
-  readonly acked: number;
 }
 
 export interface BrokerParts {
@@ -56,11 +51,10 @@ export class Broker implements QueueHost {
   readonly #exchanges: Exchanges<Queue>;
   readonly #queues = new Queues();
   readonly #burials: Burials<Queue>;
+  readonly #readAhead = new ReadAhead();
   /** Streams with entries that are not on disk yet. */
   readonly #dirty = new Set<StreamQueue>();
   #heldBytes = 0;
-  /** What queues that are deleted had counted. */
-  #gone: Totals = { published: 0, delivered: 0, acked: 0 };
   /** Publishes that their publishers were told of. */
   confirmed = 0;
 
@@ -73,6 +67,7 @@ export class Broker implements QueueHost {
       now: () => Math.floor(this.now() / 1000),
       exchange: name => this.#exchanges.find(name),
       put: (queue, message) => void this.#put(queue, message),
+      warn,
     });
     if (kept) recover(kept, this.#exchanges, (settings, messages) => this.#open(settings, undefined, messages));
   }
@@ -178,13 +173,21 @@ export class Broker implements QueueHost {
   }
 
   #openStream(settings: QueueSettings): StreamQueue {
-    const broken = (reason: unknown): void => this.#warn(`stream ${settings.name} cannot be read: ${String(reason)}`);
-    return new StreamQueue(settings, ledgerStream(this.#ledger, settings.name), () => this.now(), broken);
+    return new StreamQueue(settings, {
+      log: ledgerStream(this.#ledger, settings.name),
+      now: () => this.now(),
+      onBroken: reason => this.#warn(`stream ${settings.name} cannot be read: ${String(reason)}`),
+      readAhead: this.#readAhead,
+    });
   }
 
   /** @throws AmqpError 404, 405 */
   queue(name: string, owner: object): Queue {
     return this.#queues.get(name, owner);
+  }
+
+  findQueue(name: string): Queue | undefined {
+    return this.#queues.find(name);
   }
 
   queues(): IterableIterator<Queue> {
@@ -216,7 +219,6 @@ export class Broker implements QueueHost {
   #remove(queue: Queue): ReturnType<Queue['delete']> {
     this.#queues.remove(queue);
     this.#exchanges.forget(queue);
-    this.#gone = added(this.#gone, queue);
     const deleted = queue.delete();
     if (queue.settings.durable) this.#ledger.deleteQueue(queue.name);
     return deleted;
@@ -236,7 +238,7 @@ export class Broker implements QueueHost {
     const queue = this.#queues.get(queueName, owner);
     if (exchange.bindingCount >= limits.bindings)
       throw new AmqpError(406, `cannot bind to exchange '${exchangeName}': limit of ${limits.bindings} is reached`);
-    if (!exchange.bind(key, queue, args) || !isKept(exchange, queue)) return;
+    if (!this.#exchanges.bind(exchange, key, queue, args) || !isKept(exchange, queue)) return;
     this.#ledger.putBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
   }
 
@@ -247,7 +249,7 @@ export class Broker implements QueueHost {
     const queue = this.#queues.find(queueName);
     if (!exchange || !queue) return;
     checkOwner(queue, owner);
-    if (!exchange.unbind(key, queue, args)) return;
+    if (!this.#exchanges.unbind(exchange, key, queue, args)) return;
     if (isKept(exchange, queue))
       this.#ledger.deleteBinding({ exchange: exchangeName, queue: queueName, key: storedKey(key, args) });
     this.#exchanges.dropIfUnused(exchange);
@@ -295,7 +297,7 @@ export class Broker implements QueueHost {
 
   /** Of all queues that there are and were. */
   get totals(): Totals {
-    return [...this.#queues.all()].reduce(added, this.#gone);
+    return this.#queues.totals;
   }
 
   /** Hands out nothing any more. */
@@ -325,12 +327,4 @@ function noCondition(queue: string, ifUnused: boolean): AmqpError {
 /** Whether their binding outlives the process. */
 function isKept({ settings: exchange }: Exchange<Queue>, { settings: queue }: Queue): boolean {
   return exchange.durable && queue.durable;
-}
-
-function added(totals: Totals, { published, delivered, acked }: Queue): Totals {
-  return {
-    published: totals.published + published,
-    delivered: totals.delivered + delivered,
-    acked: totals.acked + acked,
-  };
 }

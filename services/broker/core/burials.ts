@@ -1,8 +1,9 @@
+import { messageOf } from '../../lib/failure.ts';
 import { encodeRoute } from '../amqp/content.ts';
 import { deadProperties, isCycle } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
-import type { DeadReason } from './queue.ts';
+import type { DeadReason } from './queue-host.ts';
 import type { QueueSettings } from './settings.ts';
 
 /** What it takes to send a dead message on. */
@@ -11,6 +12,7 @@ export interface Graveyard<D extends Destination> {
   now(): number;
   exchange(name: string): Exchange<D> | undefined;
   put(queue: D, message: Message): void;
+  warn(line: string): void;
 }
 
 /** Sends dead messages where their queues say, one after the other: a burial may fill a queue that then drops its oldest, and so on. */
@@ -26,14 +28,21 @@ export class Burials<D extends Destination> {
   /** @param buried called when it is where it goes, which may be nowhere */
   bury(from: QueueSettings, message: Message, reason: DeadReason, buried: () => void): void {
     this.#waiting.push(() => {
-      this.#send(from, message, reason);
+      try {
+        this.#send(from, message, reason);
+      } catch (error) {
+        // Mostly nobody is there whose mistake it could be: messages expire by themselves. Kept, it would fail for ever.
+        this.#graveyard.warn(`a message that died in ${from.name} is lost: ${messageOf(error)}`);
+      }
       buried();
     });
     if (this.#isBurying) return;
     this.#isBurying = true;
     try {
-      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next();
+      // Not by `shift`, which moves all the others when there are many.
+      for (let at = 0; at < this.#waiting.length; at++) this.#waiting[at]?.();
     } finally {
+      this.#waiting.length = 0;
       this.#isBurying = false;
     }
   }
@@ -53,6 +62,8 @@ export class Burials<D extends Destination> {
       route: encodeRoute(name, key),
       properties,
       expirationMs: undefined,
+      hasDied: true,
+      kept: undefined,
     };
     for (const next of to) {
       if (reason !== 'rejected' && isCycle(properties, next.name)) continue;

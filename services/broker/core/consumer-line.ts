@@ -1,5 +1,5 @@
 import { AmqpError } from '../amqp/error.ts';
-import type { QueueConsumer } from './queue.ts';
+import type { QueueConsumer } from './queue-host.ts';
 
 export interface LineOptions {
   /** `x-single-active-consumer`. */
@@ -45,8 +45,9 @@ export class ConsumerLine {
 
   /** At its end. @throws AmqpError 403 when either side wants to be alone, or where one at a time is active anyway */
   add(consumer: QueueConsumer, queue: string): void {
+    // One that is alone is the first.
     const isTaken =
-      this.#consumers.some(other => other.exclusive) ||
+      this.#consumers[0]?.exclusive === true ||
       (consumer.exclusive && (this.#isSingleActive || this.#consumers.length > 0));
     if (isTaken && this.#isExclusiveKnown) throw new AmqpError(403, `queue '${queue}' in vhost '/' in exclusive use`);
     this.#consumers.push(consumer);

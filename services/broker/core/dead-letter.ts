@@ -1,8 +1,8 @@
 import { headersOf, withHeaders, withoutExpiration } from '../amqp/edit-properties.ts';
-import { type FieldTable, Typed } from '../amqp/field-value.ts';
+import { type FieldTable, type FieldValue, Typed } from '../amqp/field-value.ts';
 import { scanProperties } from '../amqp/properties.ts';
 import type { Message } from './message.ts';
-import type { DeadReason } from './queue.ts';
+import type { DeadReason } from './queue-host.ts';
 
 /** One row of `x-death`: how often a message died in this queue for this reason. */
 interface Death {
@@ -13,18 +13,17 @@ interface Death {
 
 /**
  * The properties of a message that leaves a queue for its dead-letter exchange: `x-death` with this death in front, the first and the last death by
- * name, and no expiration any more (RabbitMQ, "Dead Letter Exchanges").
+ * name, and no expiration any more (RabbitMQ, "Dead Letter Exchanges"). What a client wrote there itself counts for nothing, as from 4.0 on.
  * @param now seconds since the epoch
  */
 export function deadProperties(message: Message, queue: string, reason: DeadReason, now: number): Buffer {
   const { properties, exchange, key } = message;
   const headers = headersOf(properties);
-  const deaths = deathsOf(headers);
+  const deaths = message.hasDied ? deathsOf(headers) : [];
   const before = deaths.find(death => death.queue === queue && death.reason === reason);
-  const count = before ? Number(before.table.count ?? 0) + 1 : 1;
   const { expiration } = scanProperties(properties);
   const row: FieldTable = {
-    count: new Typed('l', count),
+    count: new Typed('l', countOf(before?.table.count) + 1),
     reason,
     queue,
     time: before?.table.time ?? new Typed('T', now),
@@ -33,7 +32,7 @@ export function deadProperties(message: Message, queue: string, reason: DeadReas
     ...(expiration === undefined ? {} : { 'original-expiration': expiration }),
   };
   const rest = deaths.filter(death => death !== before).map(death => death.table);
-  const isFirst = headers['x-first-death-reason'] === undefined;
+  const isFirst = !message.hasDied || headers['x-first-death-reason'] === undefined;
   const added: FieldTable = {
     'x-death': [row, ...rest],
     ...(isFirst
@@ -57,15 +56,27 @@ function deathsOf(headers: FieldTable): Death[] {
   const rows = headers['x-death'];
   if (!Array.isArray(rows)) return [];
   return rows.flatMap(row => {
-    if (
-      typeof row !== 'object' ||
-      row === null ||
-      Array.isArray(row) ||
-      row instanceof Typed ||
-      row instanceof Uint8Array
-    )
-      return [];
-    const table = row as FieldTable;
-    return [{ queue: String(table.queue ?? ''), reason: String(table.reason ?? ''), table }];
+    if (!isTable(row)) return [];
+    return [{ queue: textOf(row.queue), reason: textOf(row.reason), table: row }];
   });
+}
+
+// After a restart it is not known who wrote a row, so anything may be in it.
+
+function isTable(value: FieldValue): value is FieldTable {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Typed) &&
+    !(value instanceof Uint8Array)
+  );
+}
+
+function textOf(value: FieldValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function countOf(value: FieldValue | undefined): number {
+  return typeof value === 'number' && value > 0 && value < Number.MAX_SAFE_INTEGER ? Math.floor(value) : 0;
 }

@@ -1,4 +1,4 @@
-import { topicMatches } from './topic.ts';
+import { TopicTrie } from './topic-trie.ts';
 
 export type ExchangeType = 'direct' | 'fanout' | 'topic';
 
@@ -16,7 +16,7 @@ export interface Destination {
 }
 
 /** Found routes are kept for so many keys; past it they are forgotten together. */
-const routeMemory = 10_000;
+const routeMemory = 1_000;
 
 /** Routes keys to queues by its bindings. */
 export class Exchange<D extends Destination> {
@@ -25,6 +25,8 @@ export class Exchange<D extends Destination> {
   readonly #bindings = new Map<string, Map<D, Set<string>>>();
   /** Queue → its binding keys. */
   readonly #keys = new Map<D, Set<string>>();
+  /** The binding keys of a topic exchange. */
+  readonly #patterns = new TopicTrie();
   /** Routing key → queues, as found before. */
   readonly #found = new Map<string, readonly D[]>();
   #count = 0;
@@ -43,6 +45,7 @@ export class Exchange<D extends Destination> {
 
   /** @param args any text that tells these arguments from others @returns whether it is new */
   bind(key: string, queue: D, args = ''): boolean {
+    if (this.settings.type === 'topic' && !this.#bindings.has(key)) this.#patterns.add(key);
     const queues = entryOf(this.#bindings, key, () => new Map<D, Set<string>>());
     const bound = entryOf(queues, queue, () => new Set<string>());
     if (bound.has(args)) return false;
@@ -74,7 +77,10 @@ export class Exchange<D extends Destination> {
     const queues = this.#bindings.get(key);
     this.#count -= queues?.get(queue)?.size ?? 0;
     queues?.delete(queue);
-    if (queues?.size === 0) this.#bindings.delete(key);
+    if (queues?.size === 0) {
+      this.#bindings.delete(key);
+      if (this.settings.type === 'topic') this.#patterns.remove(key);
+    }
     const keys = this.#keys.get(queue);
     keys?.delete(key);
     if (keys?.size === 0) this.#keys.delete(queue);
@@ -84,6 +90,14 @@ export class Exchange<D extends Destination> {
   #forgetRoutes(key: string): void {
     if (this.settings.type === 'direct') this.#found.delete(key);
     else this.#found.clear();
+  }
+
+  isBoundTo(queue: D): boolean {
+    return this.#keys.has(queue);
+  }
+
+  queues(): IterableIterator<D> {
+    return this.#keys.keys();
   }
 
   bindings(): { key: string; queue: D; args: string }[] {
@@ -98,6 +112,8 @@ export class Exchange<D extends Destination> {
     const known = this.#found.get(key);
     if (known) return known;
     const queues = this.#match(key);
+    // Keys that lead nowhere are found as fast again, and there is no end to them.
+    if (queues.length === 0) return queues;
     if (this.#found.size >= routeMemory) this.#found.clear();
     this.#found.set(key, queues);
     return queues;
@@ -108,9 +124,8 @@ export class Exchange<D extends Destination> {
     if (type === 'direct') return [...(this.#bindings.get(key)?.keys() ?? [])];
     if (type === 'fanout') return [...this.#keys.keys()];
     const matching = new Set<D>();
-    for (const [pattern, queues] of this.#bindings) {
-      if (topicMatches(pattern, key)) for (const queue of queues.keys()) matching.add(queue);
-    }
+    for (const pattern of this.#patterns.match(key))
+      for (const queue of this.#bindings.get(pattern)?.keys() ?? []) matching.add(queue);
     return [...matching];
   }
 }

@@ -9,6 +9,8 @@ const types: ReadonlySet<string> = new Set<ExchangeType>(['direct', 'fanout', 't
 export class Exchanges<D extends Destination> {
   readonly #ledger: Ledger;
   readonly #exchanges = new Map<string, Exchange<D>>();
+  /** Queue → exchanges, but for the default one, that have bindings to it: there may be very many that have not. */
+  readonly #bound = new Map<D, Set<Exchange<D>>>();
   /** Every queue is bound to it by its name. */
   readonly default: Exchange<D>;
 
@@ -65,22 +67,52 @@ export class Exchanges<D extends Destination> {
     const exchange = this.#exchanges.get(name);
     if (!exchange) return;
     if (ifUnused && exchange.isBound) throw new AmqpError(406, `exchange '${name}' in vhost '/' in use`);
-    this.#remove(exchange.settings);
+    this.#remove(exchange);
+  }
+
+  /** @returns whether it is new */
+  bind(exchange: Exchange<D>, key: string, queue: D, args: string): boolean {
+    if (!exchange.bind(key, queue, args)) return false;
+    const bound = this.#bound.get(queue);
+    if (bound) bound.add(exchange);
+    else this.#bound.set(queue, new Set([exchange]));
+    return true;
+  }
+
+  /** @returns whether there was one */
+  unbind(exchange: Exchange<D>, key: string, queue: D, args: string): boolean {
+    if (!exchange.unbind(key, queue, args)) return false;
+    if (!exchange.isBoundTo(queue)) this.#unnote(exchange, queue);
+    return true;
   }
 
   /** A queue has gone, and its bindings with it. */
   forget(queue: D): void {
-    for (const exchange of [...this.#exchanges.values()]) if (exchange.forget(queue)) this.dropIfUnused(exchange);
+    this.default.forget(queue);
+    const bound = this.#bound.get(queue) ?? [];
+    this.#bound.delete(queue);
+    for (const exchange of bound) {
+      exchange.forget(queue);
+      this.dropIfUnused(exchange);
+    }
   }
 
   /** An auto-delete exchange goes with its last binding. */
-  dropIfUnused({ settings, isBound }: Exchange<D>): void {
-    if (settings.autoDelete && !isBound) this.#remove(settings);
+  dropIfUnused(exchange: Exchange<D>): void {
+    if (exchange.settings.autoDelete && !exchange.isBound) this.#remove(exchange);
   }
 
-  #remove({ name, durable }: ExchangeSettings): void {
+  #remove(exchange: Exchange<D>): void {
+    const { name, durable } = exchange.settings;
     this.#exchanges.delete(name);
+    for (const queue of exchange.queues()) this.#unnote(exchange, queue);
     if (durable) this.#ledger.deleteExchange(name);
+  }
+
+  #unnote(exchange: Exchange<D>, queue: D): void {
+    const bound = this.#bound.get(queue);
+    bound?.delete(exchange);
+    if (bound?.size === 0) this.#bound.delete(queue);
   }
 }
 

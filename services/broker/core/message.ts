@@ -12,13 +12,15 @@ export interface Message {
   readonly isPersistent: boolean;
   /** The `expiration` property, in milliseconds. */
   readonly expirationMs: number | undefined;
+  /** It was dead-lettered before, or that is not known: its `x-death` may be ours. */
+  readonly hasDied?: boolean;
+  /** The copy that queues keep (`keptOf`), once one of them made it; of that copy, itself. */
+  kept?: Message | undefined;
 }
 
 /** A message's place in one queue. */
 export interface Entry {
   message: Message;
-  /** It has a buffer of its own. */
-  isCompact: boolean;
   /** Ascends by arrival: the order of the queue. */
   readonly index: number;
   /** Milliseconds since the epoch. */
@@ -39,14 +41,39 @@ export function entrySize({ message: { properties, body } }: Entry): number {
 }
 
 /**
- * A copy of its own, in one buffer. A message as it came is a window on a whole chunk from the socket: to keep it queued would keep up to
- * 64 KiB for its sake.
+ * A copy of its own, in one buffer; all queues that a message is in share it. A message as it came is a window on a whole chunk from the
+ * socket: to keep it queued would keep up to 64 KiB for its sake.
  */
-export function compact(message: Message): Message {
+export function keptOf(message: Message): Message {
+  message.kept ??= compact(message);
+  return message.kept;
+}
+
+function compact(message: Message): Message {
   const { route, properties, body } = message;
   const own = Buffer.allocUnsafeSlow(route.length + properties.length + body.length);
   const at = route.copy(own, 0);
   const bodyAt = at + properties.copy(own, at);
   copyBody(body, own, bodyAt);
-  return { ...message, route: own.subarray(0, at), properties: own.subarray(at, bodyAt), body: own.subarray(bodyAt) };
+  const copy = {
+    ...message,
+    route: own.subarray(0, at),
+    properties: own.subarray(at, bodyAt),
+    body: own.subarray(bodyAt),
+  };
+  copy.kept = copy;
+  return copy;
 }
+
+const nothing = Buffer.alloc(0);
+
+/** What a client still holds of a queue that is gone: a delivery tag, and no bytes. */
+export const goneMessage: Message = {
+  exchange: '',
+  key: '',
+  route: nothing,
+  properties: nothing,
+  body: nothing,
+  isPersistent: false,
+  expirationMs: undefined,
+};

@@ -8,6 +8,7 @@ export interface LedgerStream {
   read(
     fromOffset: number,
     limits: { readonly maxCount: number; readonly maxBytes: number },
+    isWanted: () => boolean,
   ): StreamEntry[] | Promise<StreamEntry[]>;
   offsetSince(timestampMs: number): number;
   offsetKeeping(maxBytes: number): number;
@@ -18,7 +19,7 @@ export function ledgerStream(ledger: Ledger, name: string): LedgerStream {
     state: () => ledger.streamState(name),
     append: (offset, timestampMs, message) => ledger.appendStream(name, offset, timestampMs, message),
     truncate: firstOffset => ledger.truncateStream(name, firstOffset),
-    read: (fromOffset, most) => ledger.readStream(name, fromOffset, most),
+    read: (fromOffset, most, isWanted) => ledger.readStream(name, fromOffset, most, isWanted),
     offsetSince: timestampMs => ledger.streamOffsetSince(name, timestampMs),
     offsetKeeping: maxBytes => ledger.streamOffsetKeeping(name, maxBytes),
   };

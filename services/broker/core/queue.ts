@@ -1,47 +1,9 @@
 import { ConsumerLine } from './consumer-line.ts';
 import { Deadline } from './deadline.ts';
-import { compact, type Entry, entrySize, type Message } from './message.ts';
-import type { Clock } from './ports.ts';
+import { type Entry, entrySize, goneMessage, keptOf, type Message } from './message.ts';
+import type { DeadReason, KeptMessage, QueueConsumer, QueueHost } from './queue-host.ts';
 import { ReadyList } from './ready-list.ts';
 import type { QueueSettings } from './settings.ts';
-
-/** Why a message leaves a queue for its dead-letter exchange. */
-export type DeadReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit';
-
-/** A consumer as its queue sees it. */
-export interface QueueConsumer {
-  readonly noAck: boolean;
-  readonly exclusive: boolean;
-  /** Prefetch and socket have room for one more. */
-  hasCredit(): boolean;
-  deliver(entry: Entry, queue: MessageQueue): void;
-  /** The queue has gone. */
-  cancelled(): void;
-}
-
-/** What a queue needs of its broker, beside the time. */
-export interface QueueHost extends Clock {
-  /** Sends it to the dead-letter exchange, if there is one; only then calls `buried`. */
-  deadLetter(queue: MessageQueue, message: Message, reason: DeadReason, buried: () => void): void;
-  logged(queue: MessageQueue, entry: Entry): void;
-  settled(queue: MessageQueue, entry: Entry): void;
-  /** It came back unacknowledged: for the delivery limit, and to be a redelivery also after a restart. */
-  returned(queue: MessageQueue, entry: Entry): void;
-  /** Bytes that are held now more (or, negative, less). */
-  held(bytes: number): void;
-  /** It has had no use for `x-expires`, or its last consumer went (`auto-delete`). */
-  expired(queue: MessageQueue): void;
-}
-
-/** A message that was in the queue before a restart. */
-export interface KeptMessage {
-  readonly index: number;
-  readonly message: Message;
-  readonly expiresAt: number | undefined;
-  readonly returns: number;
-  /** It was delivered before, or may have been. */
-  readonly redelivered: boolean;
-}
 
 /**
  * A classic or quorum queue: ready entries in order, consumers in turn. One machine has one copy of either, so they differ in what is
@@ -79,7 +41,7 @@ export class MessageQueue {
       isExclusiveKnown: settings.type === 'classic',
     });
     for (const { index, message, expiresAt, returns, redelivered } of kept) {
-      const entry: Entry = { message, isCompact: true, index, expiresAt, redelivered, returns, isLogged: true };
+      const entry: Entry = { message, index, expiresAt, redelivered, returns, isLogged: true };
       this.#host.held(entrySize(entry));
       this.#ready.push(entry);
       this.#nextIndex = index + 1;
@@ -143,7 +105,6 @@ export class MessageQueue {
     keep(entry);
     this.#ready.push(entry);
     this.pump();
-    this.#dropSurplus();
     // Nobody waits for what may not wait.
     if (entry.expiresAt !== undefined && this.#ready.head === entry) this.#expireHeads();
     this.#watchExpiry();
@@ -155,7 +116,6 @@ export class MessageQueue {
     const ttl = least(message.expirationMs, messageTtlMs);
     return {
       message,
-      isCompact: false,
       index: this.#nextIndex++,
       expiresAt: ttl === undefined ? undefined : this.#host.now() + ttl,
       redelivered: false,
@@ -184,7 +144,7 @@ export class MessageQueue {
 
   // --- out
 
-  /** Hands out what is ready while a consumer has credit. */
+  /** Hands out what is ready while a consumer has credit, then drops what is too much. */
   pump(): void {
     if (this.#isPumping || this.#isHalted || this.#ready.length === 0) return;
     this.#isPumping = true;
@@ -200,6 +160,7 @@ export class MessageQueue {
     } finally {
       this.#isPumping = false;
     }
+    this.#dropSurplus();
     this.#watchExpiry();
   }
 
@@ -223,9 +184,11 @@ export class MessageQueue {
     return entry;
   }
 
-  /** Hands out nothing any more. */
+  /** Hands out nothing any more, and lets nothing expire: the ledger is about to close. */
   halt(): void {
     this.#isHalted = true;
+    this.#expiry.cancel();
+    this.#idle.cancel();
   }
 
   /** What consumers hold for long gets buffers of its own, too; to be called now and then. */
@@ -246,11 +209,10 @@ export class MessageQueue {
     if (this.#unacked.delete(entry)) this.#bury(entry, 'rejected');
   }
 
-  /** Back to where they were. @param entries ascending by index */
+  /** Back to where they were. Nothing is handed out yet, since more may follow; then `pump` goes on. */
   requeue(entries: readonly Entry[]): void {
     if (this.#isDeleted) return;
     const { deliveryLimit } = this.settings;
-    const back: Entry[] = [];
     for (const entry of entries) {
       if (!this.#unacked.delete(entry)) continue;
       entry.redelivered = true;
@@ -261,12 +223,8 @@ export class MessageQueue {
       }
       if (entry.isLogged) this.#host.returned(this, entry);
       keep(entry);
-      back.push(entry);
+      this.#ready.giveBack(entry);
     }
-    this.#ready.giveBack(back);
-    this.pump();
-    this.#dropSurplus();
-    this.#watchExpiry();
   }
 
   /** @returns how many */
@@ -308,7 +266,7 @@ export class MessageQueue {
 
   /** Only the head expires, so only its time is watched. */
   #watchExpiry(): void {
-    this.#expiry.set(this.#ready.head?.expiresAt);
+    if (!this.#isHalted) this.#expiry.set(this.#ready.head?.expiresAt);
   }
 
   /** It has been used: `x-expires` begins anew. */
@@ -316,7 +274,7 @@ export class MessageQueue {
     const { expiresMs } = this.settings;
     if (expiresMs === undefined) return;
     this.#idle.cancel();
-    if (this.#line.length === 0 && !this.#isDeleted) this.#idle.set(this.#host.now() + expiresMs);
+    if (this.#line.length === 0 && !this.#isDeleted && !this.#isHalted) this.#idle.set(this.#host.now() + expiresMs);
   }
 
   // --- consumers
@@ -347,17 +305,19 @@ export class MessageQueue {
     this.#idle.cancel();
     const messageCount = this.#ready.length;
     for (let entry = this.#ready.shift(); entry; entry = this.#ready.shift()) this.#free(entry);
-    for (const entry of this.#unacked) this.#free(entry);
+    for (const entry of this.#unacked) {
+      this.#free(entry);
+      // Whoever holds it may do so for long, and counts no bytes.
+      entry.message = goneMessage;
+    }
     this.#unacked.clear();
     return { messageCount, consumers: this.#line.clear() };
   }
 }
 
-/** It may stay a while, so it gets a buffer of its own. */
+/** It may stay a while. */
 function keep(entry: Entry): void {
-  if (entry.isCompact) return;
-  entry.message = compact(entry.message);
-  entry.isCompact = true;
+  entry.message = keptOf(entry.message);
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

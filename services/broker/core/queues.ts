@@ -5,10 +5,19 @@ import type { StreamQueue } from './stream.ts';
 
 export type Queue = MessageQueue | StreamQueue;
 
+/** Messages since the start. */
+export interface Totals {
+  readonly published: number;
+  readonly delivered: number;
+  readonly acked: number;
+}
+
 /** The broker's queues by name, and by the connection that exclusive ones belong to. */
 export class Queues {
   readonly #queues = new Map<string, Queue>();
   readonly #owned = new Map<object, Set<MessageQueue>>();
+  /** What queues that are deleted had counted. */
+  #gone: Totals = { published: 0, delivered: 0, acked: 0 };
 
   find(name: string): Queue | undefined {
     return this.#queues.get(name);
@@ -24,6 +33,13 @@ export class Queues {
 
   all(): IterableIterator<Queue> {
     return this.#queues.values();
+  }
+
+  /** Of all queues that there are and were. */
+  get totals(): Totals {
+    let totals = this.#gone;
+    for (const queue of this.#queues.values()) totals = added(totals, queue);
+    return totals;
   }
 
   get size(): number {
@@ -46,6 +62,7 @@ export class Queues {
 
   remove(queue: Queue): void {
     this.#queues.delete(queue.name);
+    this.#gone = added(this.#gone, queue);
     if (!(queue instanceof MessageQueue) || !queue.owner) return;
     const owned = this.#owned.get(queue.owner);
     owned?.delete(queue);
@@ -71,4 +88,12 @@ export function checkOwner(queue: Queue, owner: object, exclusive?: boolean): vo
     405,
     `cannot obtain exclusive access to locked queue '${queue.name}' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.`,
   );
+}
+
+function added(totals: Totals, { published, delivered, acked }: Queue): Totals {
+  return {
+    published: totals.published + published,
+    delivered: totals.delivered + delivered,
+    acked: totals.acked + acked,
+  };
 }

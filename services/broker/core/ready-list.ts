@@ -1,17 +1,22 @@
 import type { Entry } from './message.ts';
+import { ReturnedHeap } from './returned-heap.ts';
 
-/** Room in front that is made when there is none, so that what comes back one by one does not move all the others each time. */
-const spare = 1_024;
+/** So much that is spent is not worth a copy of the rest. */
+const spentBelow = 2_048;
 
-/** The entries of a queue that wait for a consumer, ascending by index. */
+/**
+ * The entries of a queue that wait for a consumer, ascending by index. New ones stand in a row; those that came back stand apart, since
+ * each may belong anywhere, and to put it there would move all the others: a consumer may give back a hundred thousand, one by one.
+ */
 export class ReadyList {
   #entries: (Entry | undefined)[] = [];
   /** Where they begin; what is before is spent. */
   #first = 0;
+  readonly #returned = new ReturnedHeap();
   #bytes = 0;
 
   get length(): number {
-    return this.#entries.length - this.#first;
+    return this.#entries.length - this.#first + this.#returned.size;
   }
 
   /** Of their bodies. */
@@ -20,7 +25,10 @@ export class ReadyList {
   }
 
   get head(): Entry | undefined {
-    return this.#entries[this.#first];
+    const fresh = this.#entries[this.#first];
+    const returned = this.#returned.oldest;
+    if (returned === undefined) return fresh;
+    return fresh === undefined || returned.index < fresh.index ? returned : fresh;
   }
 
   /** One that is younger than all. */
@@ -30,40 +38,28 @@ export class ReadyList {
   }
 
   shift(): Entry | undefined {
-    const entry = this.#entries[this.#first];
-    if (!entry) return undefined;
+    const { head } = this;
+    if (!head) return undefined;
+    this.#bytes -= head.message.body.length;
+    if (head === this.#returned.oldest) this.#returned.take();
+    else this.#step();
+    return head;
+  }
+
+  #step(): void {
     this.#entries[this.#first++] = undefined;
-    this.#bytes -= entry.message.body.length;
     if (this.#first === this.#entries.length) {
       this.#entries = [];
       this.#first = 0;
-    } else if (this.#first > 2 * spare && this.#first * 2 > this.#entries.length) {
+    } else if (this.#first > spentBelow && this.#first * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }
-    return entry;
   }
 
-  /** Back to where they were. @param entries ascending by index */
-  giveBack(entries: readonly Entry[]): void {
-    const last = entries.at(-1);
-    if (!last) return;
-    for (const { message } of entries) this.#bytes += message.body.length;
-    const { head } = this;
-    if (!head || last.index < head.index) {
-      this.#makeRoom(entries.length);
-      for (let at = entries.length - 1; at >= 0; at--) this.#entries[--this.#first] = entries[at];
-      return;
-    }
-    const both = [...(this.#entries.slice(this.#first) as Entry[]), ...entries];
-    this.#entries = both.sort((a, b) => a.index - b.index);
-    this.#first = 0;
-  }
-
-  #makeRoom(count: number): void {
-    if (this.#first >= count) return;
-    const room = new Array<Entry | undefined>(count + spare).fill(undefined);
-    this.#entries = room.concat(this.#entries.slice(this.#first));
-    this.#first = count + spare;
+  /** Back to where it was. */
+  giveBack(entry: Entry): void {
+    this.#returned.add(entry);
+    this.#bytes += entry.message.body.length;
   }
 }

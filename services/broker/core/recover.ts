@@ -4,7 +4,8 @@ import type { Recovered, RecoveredMessage } from '../store/ledger.ts';
 import { keyOfStored } from './binding-key.ts';
 import type { ExchangeSettings } from './exchange.ts';
 import type { Exchanges } from './exchanges.ts';
-import type { KeptMessage } from './queue.ts';
+import type { Message } from './message.ts';
+import type { KeptMessage } from './queue-host.ts';
 import type { Queue } from './queues.ts';
 import { argumentsOfSettings, type QueueSettings, queueSettings } from './settings.ts';
 
@@ -37,25 +38,23 @@ export function recover(
   for (const { exchange, queue: name, key: stored } of bindings) {
     const queue = byName.get(name);
     const { key, args } = keyOfStored(stored);
-    if (queue) to.find(exchange)?.bind(key, queue, args);
+    const from = to.find(exchange);
+    if (queue && from) to.bind(from, key, queue, args);
   }
 }
 
 function keptMessage({ index, deliveryCount, message }: RecoveredMessage, wasClean: boolean): KeptMessage {
   const { exchange, key, properties, body, expiresAt } = message;
-  return {
-    index,
-    expiresAt,
-    returns: deliveryCount,
-    redelivered: deliveryCount > 0 || !wasClean,
-    message: {
-      exchange,
-      key,
-      properties,
-      body,
-      route: encodeRoute(exchange, key),
-      isPersistent: scanProperties(properties).deliveryMode === 2,
-      expirationMs: undefined,
-    },
+  const kept: Message = {
+    exchange,
+    key,
+    properties,
+    body,
+    route: encodeRoute(exchange, key),
+    isPersistent: scanProperties(properties).deliveryMode === 2,
+    expirationMs: undefined,
+    hasDied: true,
   };
+  kept.kept = kept;
+  return { index, expiresAt, returns: deliveryCount, redelivered: deliveryCount > 0 || !wasClean, message: kept };
 }

@@ -1,5 +1,6 @@
 import type { Message } from './message.ts';
 import type { LedgerStream } from './ports.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { QueueSettings } from './settings.ts';
 
 /** Where a consumer begins (`x-stream-offset`). */
@@ -21,6 +22,16 @@ const readBatch = { maxCount: 256, maxBytes: 1024 * 1024 };
 /** Bytes: retention looks after so many were appended, at the latest. */
 const retainEvery = 256 * 1024;
 
+export interface StreamParts {
+  readonly log: LedgerStream;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** It cannot be read. */
+  readonly onBroken: (reason: unknown) => void;
+  /** Shared by all streams. */
+  readonly readAhead: ReadAhead;
+}
+
 /**
  * An append-only log that every consumer reads on its own, without taking anything away. What is not yet on disk is shown to nobody: a
  * reader must never have seen an entry that a crash then undoes.
@@ -30,6 +41,7 @@ export class StreamQueue {
   readonly #log: LedgerStream;
   readonly #now: () => number;
   readonly #onBroken: (reason: unknown) => void;
+  readonly #readAhead: ReadAhead;
   readonly #cursors = new Map<StreamConsumer, Cursor>();
   readonly #retainEvery: number;
   #first: number;
@@ -43,11 +55,12 @@ export class StreamQueue {
   /** Acks make room for more; a stream takes no notice of which. */
   readonly acked = 0;
 
-  constructor(settings: QueueSettings, log: LedgerStream, now: () => number, onBroken: (reason: unknown) => void) {
+  constructor(settings: QueueSettings, { log, now, onBroken, readAhead }: StreamParts) {
     this.settings = settings;
     this.#log = log;
     this.#now = now;
     this.#onBroken = onBroken;
+    this.#readAhead = readAhead;
     const state = log.state();
     this.#first = state?.firstOffset ?? 0;
     this.#next = state?.nextOffset ?? 0;
@@ -127,16 +140,26 @@ export class StreamQueue {
   }
 
   removeConsumer(consumer: StreamConsumer): void {
+    const cursor = this.#cursors.get(consumer);
+    if (cursor) this.#hold(cursor, []);
     this.#cursors.delete(consumer);
+  }
+
+  #hold(cursor: Cursor, entries: StreamDelivery[]): void {
+    this.#readAhead.drop(cursor.ahead);
+    this.#readAhead.add(entries);
+    cursor.ahead = entries;
   }
 
   /** Delivers to one consumer what it has credit for. */
   pump(consumer: StreamConsumer): void {
     const cursor = this.#cursors.get(consumer);
     if (!cursor || cursor.isReading) return;
-    while (this.#cursors.get(consumer) === cursor && consumer.hasCredit()) {
+    const isWanted = (): boolean => this.#cursors.get(consumer) === cursor && consumer.hasCredit();
+    while (isWanted()) {
       const entry = cursor.ahead.shift();
       if (entry) {
+        this.#readAhead.delivered(entry);
         cursor.next = entry.offset + 1;
         this.delivered++;
         consumer.deliverEntry(entry, this);
@@ -145,18 +168,24 @@ export class StreamQueue {
       cursor.next = Math.max(cursor.next, this.#first);
       if (cursor.next >= this.#committed) return;
       const maxCount = Math.min(readBatch.maxCount, this.#committed - cursor.next);
-      const reading = this.#log.read(cursor.next, { ...readBatch, maxCount });
+      let wasWanted = true;
+      const reading = this.#log.read(cursor.next, { ...readBatch, maxCount }, () => {
+        wasWanted = isWanted();
+        return wasWanted;
+      });
       if (Array.isArray(reading)) {
         if (reading.length === 0) return;
-        cursor.ahead = reading;
+        this.#hold(cursor, reading);
         continue;
       }
       cursor.isReading = true;
       reading.then(
         entries => {
           cursor.isReading = false;
-          cursor.ahead = entries;
-          if (entries.length > 0) this.pump(consumer);
+          if (this.#cursors.get(consumer) !== cursor) return;
+          this.#hold(cursor, entries);
+          // Not wanted when its turn came, it may be now.
+          if (entries.length > 0 || !wasWanted) this.pump(consumer);
         },
         error => {
           cursor.isReading = false;
@@ -165,13 +194,14 @@ export class StreamQueue {
       );
       return;
     }
+    if (this.#readAhead.isTooMuch) this.#hold(cursor, []);
   }
 
   /** @returns messages that went with it, and the consumers to be told */
   delete(): { readonly messageCount: number; readonly consumers: readonly StreamConsumer[] } {
     this.#isDeleted = true;
     const consumers = [...this.#cursors.keys()];
-    this.#cursors.clear();
+    for (const consumer of consumers) this.removeConsumer(consumer);
     return { messageCount: this.messageCount, consumers };
   }
 }

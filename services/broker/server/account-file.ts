@@ -1,5 +1,7 @@
 import { chmod, open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Failure, messageOf } from '../../lib/failure.ts';
+import { syncDirectory } from '../store/sync-directory.ts';
 import type { AccountStore, StoredAccount } from './accounts.ts';
 
 /** Accounts in one JSON file, 0600, replaced whole. @throws Failure BROKER_ACCOUNT when it cannot be read */
@@ -16,7 +18,9 @@ export function accountFile(path: string): AccountStore {
         });
       }
       try {
-        return (JSON.parse(text) as { accounts: StoredAccount[] }).accounts;
+        const { accounts } = JSON.parse(text) as { accounts: StoredAccount[] };
+        if (!Array.isArray(accounts)) throw new TypeError('there are none in it');
+        return accounts;
       } catch (error) {
         throw new Failure('BROKER_ACCOUNT', `the accounts in ${path} are damaged: ${messageOf(error)}`, {
           cause: error,
@@ -34,6 +38,8 @@ export function accountFile(path: string): AccountStore {
       }
       await chmod(next, 0o600);
       await rename(next, path);
+      // Or a power cut brings back an account that was removed.
+      await syncDirectory(dirname(path));
     },
   };
 }

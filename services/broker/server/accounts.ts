@@ -1,9 +1,9 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Failure } from '../../lib/failure.ts';
+import { Turns } from '../../lib/turns.ts';
 import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
 import type { Login } from './connection-host.ts';
-import { Turns } from './turns.ts';
 
 const scryptAsync = promisify<string, Buffer, number, Buffer>(scrypt);
 const keyBytes = 32;
@@ -28,7 +28,7 @@ export interface AccountStore {
   save(accounts: readonly StoredAccount[]): Promise<void>;
 }
 
-/** Accounts with their rights; each change is kept before it counts. */
+/** Accounts with their rights; a change that cannot be kept is undone. */
 export class Accounts {
   readonly #store: AccountStore;
   readonly #accounts = new Map<string, StoredAccount>();
@@ -62,8 +62,15 @@ export class Accounts {
     return this.#accounts.get(name);
   }
 
-  /** The account whose password it is. */
-  async verify(name: string, password: string): Promise<StoredAccount | undefined> {
+  /**
+   * The account whose password it is.
+   * @param isWanted asked when its turn comes: whoever hung up must not keep others waiting
+   */
+  async verify(
+    name: string,
+    password: string,
+    isWanted: () => boolean = () => true,
+  ): Promise<StoredAccount | undefined> {
     const account = this.#accounts.get(name);
     const digest = this.#digest(name, password);
     const verified = account && this.#verified.get(name);
@@ -72,22 +79,19 @@ export class Accounts {
     }
     // An unknown name takes as long as a known one.
     const salt = account ? Buffer.from(account.salt, 'base64') : Buffer.alloc(16);
-    const hash = await this.#derive(password, salt);
+    const hash = await this.#turns.take(async () => (isWanted() ? derive(password, salt) : undefined));
+    // Meanwhile it may have gone, or have another password; other rights are no reason to refuse it.
     const current = this.#accounts.get(name);
-    if (!account || current !== account || !timingSafeEqual(hash, Buffer.from(account.hash, 'base64')))
-      return undefined;
+    if (!hash || !current || current.hash !== account?.hash) return undefined;
+    if (!timingSafeEqual(hash, Buffer.from(current.hash, 'base64'))) return undefined;
     this.#verified.set(name, digest);
-    return account;
+    return current;
   }
 
   /** Undefined for a wrong name or password. */
-  async login(name: string, password: string): Promise<Login | undefined> {
-    const account = await this.verify(name, password);
+  async login(name: string, password: string, isWanted?: () => boolean): Promise<Login | undefined> {
+    const account = (await this.verify(name, password, isWanted)) && this.#accounts.get(name);
     return account && { user: account.name, rights: this.#rightsOf(account) };
-  }
-
-  #derive(password: string, salt: Buffer): Promise<Buffer> {
-    return this.#turns.take(() => scryptAsync(password, salt, keyBytes));
   }
 
   #digest(name: string, password: string): Buffer {
@@ -116,7 +120,10 @@ export class Accounts {
     const secret =
       password === undefined
         ? {}
-        : { salt: salt.toString('base64'), hash: (await this.#derive(password, salt)).toString('base64') };
+        : {
+            salt: salt.toString('base64'),
+            hash: (await this.#turns.take(() => derive(password, salt))).toString('base64'),
+          };
     this.#verified.delete(name);
     const made = {
       permission: undefined,
@@ -128,7 +135,7 @@ export class Accounts {
       tags,
       ...secret,
     };
-    await this.#change(made);
+    await this.#change(name, made);
     // Whoever logs in next has most likely this one.
     if (password !== undefined && this.#accounts.get(name) === made)
       this.#verified.set(name, this.#digest(name, password));
@@ -138,21 +145,18 @@ export class Accounts {
   async setPermission(name: string, permission: Permission | undefined): Promise<void> {
     for (const pattern of permission ? [permission.configure, permission.write, permission.read] : [])
       checkPattern(pattern);
-    await this.#change({ ...this.#get(name), permission });
+    await this.#change(name, { ...this.#get(name), permission });
   }
 
   /** @throws Failure BROKER_ACCOUNT */
   async setTopics(name: string, topics: readonly TopicPermission[]): Promise<void> {
     for (const { write, read } of topics) for (const pattern of [write, read]) checkPattern(pattern);
-    await this.#change({ ...this.#get(name), topics });
+    await this.#change(name, { ...this.#get(name), topics });
   }
 
   async delete(name: string): Promise<boolean> {
-    if (!this.#accounts.delete(name)) return false;
-    this.#rights.delete(name);
-    this.#verified.delete(name);
-    await this.#save();
-    this.#onChange(name, undefined);
+    if (!this.#accounts.has(name)) return false;
+    await this.#change(name, undefined);
     return true;
   }
 
@@ -162,11 +166,28 @@ export class Accounts {
     return account;
   }
 
-  async #change(account: StoredAccount): Promise<void> {
-    this.#accounts.set(account.name, account);
-    this.#rights.delete(account.name);
-    await this.#save();
-    this.#onChange(account.name, this.#rightsOf(account));
+  /** @param account undefined: it goes */
+  async #change(name: string, account: StoredAccount | undefined): Promise<void> {
+    const before = this.#accounts.get(name);
+    this.#set(name, account);
+    try {
+      await this.#save();
+    } catch (error) {
+      // Or who asks again would hear that it is done, with connections still open that it was about.
+      if (this.#accounts.get(name) === account) this.#set(name, before);
+      throw error;
+    }
+    const current = account && this.#accounts.get(name);
+    this.#onChange(name, current && this.#rightsOf(current));
+  }
+
+  #set(name: string, account: StoredAccount | undefined): void {
+    this.#rights.delete(name);
+    if (account) this.#accounts.set(name, account);
+    else {
+      this.#accounts.delete(name);
+      this.#verified.delete(name);
+    }
   }
 
   /** One after the other, each with what is true then. */
@@ -174,6 +195,10 @@ export class Accounts {
     this.#saving = this.#saving.catch(() => {}).then(() => this.#store.save(this.all()));
     return this.#saving;
   }
+}
+
+function derive(password: string, salt: Buffer): Promise<Buffer> {
+  return scryptAsync(password, salt, keyBytes);
 }
 
 function checkPattern(pattern: string): void {

@@ -97,6 +97,11 @@ export class Channel {
     return this.#globalPrefetch;
   }
 
+  /** What a body that is not all there yet takes in memory. */
+  get unfinishedBytes(): number {
+    return this.#assembly.heldBytes;
+  }
+
   get consumerCount(): number {
     return this.#subscriptions.size;
   }
@@ -111,10 +116,6 @@ export class Channel {
 
   push(frame: Buffer): void {
     this.#host.outbox.push(frame);
-  }
-
-  published(): void {
-    this.#host.published();
   }
 
   confirmed(count: number): void {
@@ -139,7 +140,7 @@ export class Channel {
 
   hasRoom(noAck: boolean): boolean {
     if (this.#host.outbox.isCongested) return false;
-    return noAck || this.#globalPrefetch === 0 || this.#deliveries.size < this.#globalPrefetch;
+    return noAck || this.#globalPrefetch === 0 || this.#deliveries.consumed < this.#globalPrefetch;
   }
 
   synced(callback: () => void): void {
@@ -159,7 +160,11 @@ export class Channel {
   /** @throws AmqpError */
   method(method: ReceivedClientMethod): void {
     this.#assembly.expectMethod();
-    if (method.name === 'basic.publish') return this.#assembly.begin(method);
+    if (method.name === 'basic.publish') {
+      // Already now: an alarm may not wait for a body that never ends.
+      this.#host.published();
+      return this.#assembly.begin(method);
+    }
     try {
       this.#handle(method);
     } catch (error) {
@@ -271,9 +276,9 @@ export class Channel {
     return this.#subscriptions.leave();
   }
 
-  /** What was delivered and not acknowledged goes back to where it was. */
-  giveBack(): void {
-    this.#deliveries.giveBack();
+  /** What was delivered and not acknowledged goes back to where it was. @returns the queues to be pumped */
+  giveBack(): Iterable<MessageQueue> {
+    return this.#deliveries.giveBack();
   }
 }
 

@@ -24,6 +24,13 @@ export class Channels {
     return this.#open.size;
   }
 
+  /** Of publishes that are not all there yet. */
+  get unfinishedBytes(): number {
+    let bytes = 0;
+    for (const channel of this.#open.values()) bytes += channel.unfinishedBytes;
+    return bytes;
+  }
+
   has(number: number): boolean {
     return this.#open.has(number);
   }
@@ -109,8 +116,10 @@ export class Channels {
 
 /** First all consumers go, then everything they held goes back, and only then others get it. */
 function end(channels: readonly Channel[]): void {
-  const queues = new Set<MessageQueue>();
-  for (const channel of channels) for (const queue of channel.leave()) queues.add(queue);
-  for (const channel of channels) channel.giveBack();
-  for (const queue of queues) queue.consumersLeft();
+  const left = new Set<MessageQueue>();
+  const fuller = new Set<MessageQueue>();
+  for (const channel of channels) for (const queue of channel.leave()) left.add(queue);
+  for (const channel of channels) for (const queue of channel.giveBack()) fuller.add(queue);
+  for (const queue of left) queue.consumersLeft();
+  for (const queue of fuller) queue.pump();
 }

@@ -1,5 +1,6 @@
-import { open, unlink, writeFile } from 'node:fs/promises';
+import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '../store/sync-directory.ts';
 
 /** In the broker's directory, from an orderly end to the next start. */
 const fileName = 'ended-in-order';
@@ -15,13 +16,8 @@ export async function takeCleanMark(dir: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
-  // For good, before anything is handed out.
-  const folder = await open(dir);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  // Before anything is handed out.
+  await syncDirectory(dir);
   return true;
 }
 

@@ -14,13 +14,14 @@ export interface ConnectionHost {
   readonly broker: Broker;
   readonly replies: DirectReplies;
   readonly version: string;
-  /** Undefined for a wrong name or password. */
-  login(user: string, password: string): Promise<Login | undefined>;
+  /** Undefined for a wrong name or password. @param isWanted whether the client still waits */
+  login(user: string, password: string, isWanted: () => boolean): Promise<Login | undefined>;
   randomName(): string;
   /** Frames wait to be sent: `flush` is called this turn. */
   dirty(connection: { flush(): void }): void;
   /** Why publishers are blocked, or undefined. */
   readonly alarm: string | undefined;
+  /** Milliseconds that only ever ascend, for heartbeats and patience: the time of day may be set. */
   now(): number;
   warn(line: string): void;
 }

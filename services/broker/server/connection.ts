@@ -42,6 +42,7 @@ const nobody: Client = { name: '', hearsRefusedLogin: false, hearsCancel: false,
 
 /** One client's connection (§2.2): handshake, frames to channels, errors to closes, heartbeats. */
 export class Connection implements ChannelHost {
+  /** Milliseconds since the epoch. */
   readonly openedAt: number;
   readonly remote: string;
   readonly outbox: Outbox;
@@ -68,9 +69,9 @@ export class Connection implements ChannelHost {
     this.#intake = new Intake(wire);
     this.remote = wire.remote;
     this.outbox = new Outbox(wire, () => host.dirty(this));
-    this.openedAt = host.now();
-    this.#heartbeat = new Heartbeat(this.openedAt);
-    this.#deadline = this.openedAt + handshakeMs;
+    this.openedAt = host.broker.now();
+    this.#heartbeat = new Heartbeat(host.now());
+    this.#deadline = host.now() + handshakeMs;
   }
 
   get broker(): Broker {
@@ -116,6 +117,11 @@ export class Connection implements ChannelHost {
     return this.#channels.size;
   }
 
+  /** Of publishes that are not all there yet. */
+  get unfinishedBytes(): number {
+    return this.#channels.unfinishedBytes;
+  }
+
   get isBlocked(): boolean {
     return this.#intake.isBlocked;
   }
@@ -146,7 +152,10 @@ export class Connection implements ChannelHost {
   drained(): void {
     if (this.#mode === 'closed') return;
     this.#intake.start('choked');
-    if (this.outbox.drained() && this.#mode === 'running') this.#channels.pump();
+    if (!this.outbox.drained() || this.#mode !== 'running') return;
+    this.#channels.pump();
+    // What expired meanwhile may have gone to a stream.
+    this.#host.broker.flush();
   }
 
   // --- bytes to frames
@@ -238,7 +247,10 @@ export class Connection implements ChannelHost {
       this.#mode = 'checking';
       this.#intake.stop('checking');
       const credentials = credentialsOf(method);
-      const login = credentials ? this.#host.login(credentials.user, credentials.password) : Promise.resolve(undefined);
+      const isWaiting = (): boolean => this.#mode === 'checking';
+      const login = credentials
+        ? this.#host.login(credentials.user, credentials.password, isWaiting)
+        : Promise.resolve(undefined);
       login.then(
         found => this.#loggedIn(found, method.mechanism),
         error => {

@@ -2,7 +2,8 @@ import { deliveryPrefix, encodeRoute, pushDelivery, type RoutedContent } from '.
 import { withHeaders } from '../amqp/edit-properties.ts';
 import { Typed } from '../amqp/field-value.ts';
 import type { Entry } from '../core/message.ts';
-import type { MessageQueue, QueueConsumer } from '../core/queue.ts';
+import type { MessageQueue } from '../core/queue.ts';
+import type { QueueConsumer } from '../core/queue-host.ts';
 import type { StreamConsumer, StreamDelivery, StreamQueue } from '../core/stream.ts';
 import type { Unacked } from './deliveries.ts';
 
@@ -32,6 +33,8 @@ export interface ConsumerOptions {
 /** A consumer of a channel, whatever it consumes from. */
 export interface Consumer {
   readonly tag: string;
+  /** That it shares with others; undefined: it has what it consumes from for itself. */
+  readonly queue?: MessageQueue;
   /** It may get more: there is room again. */
   pump(): void;
   /** It gets nothing any more. @returns the queue that goes on without it, once what it held is back */
@@ -70,11 +73,11 @@ abstract class Deliverer {
 }
 
 export class QueueSubscriber extends Deliverer implements Consumer, QueueConsumer {
-  readonly #queue: MessageQueue;
+  readonly queue: MessageQueue;
 
   constructor(outlet: Outlet, options: ConsumerOptions, queue: MessageQueue) {
     super(outlet, options);
-    this.#queue = queue;
+    this.queue = queue;
   }
 
   deliver(entry: Entry, queue: MessageQueue): void {
@@ -92,12 +95,12 @@ export class QueueSubscriber extends Deliverer implements Consumer, QueueConsume
   }
 
   pump(): void {
-    this.#queue.pump();
+    this.queue.pump();
   }
 
   leave(): MessageQueue {
-    this.#queue.removeConsumer(this);
-    return this.#queue;
+    this.queue.removeConsumer(this);
+    return this.queue;
   }
 
   cancelled(): void {

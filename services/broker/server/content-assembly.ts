@@ -28,6 +28,11 @@ export class ContentAssembly {
   readonly #gathering = new BodyGathering();
   #isGathering = false;
 
+  /** What a body that is not all there yet takes in memory. */
+  get heldBytes(): number {
+    return this.#gathering.heldBytes;
+  }
+
   /** @throws AmqpError 505 when no method may come now */
   expectMethod(): void {
     if (this.#method) throw this.#unexpected();

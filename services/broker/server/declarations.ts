@@ -88,7 +88,7 @@ export class Declarations {
       throw new AmqpError(403, `queue name '${name}' contains reserved prefix 'amq.*'`);
     rights.check('configure', 'queue', name);
     const deadLetterExchange = args.get('x-dead-letter-exchange')?.value;
-    if (typeof deadLetterExchange === 'string') {
+    if (typeof deadLetterExchange === 'string' && !broker.findQueue(name)) {
       rights.check('read', 'queue', name);
       rights.check('write', 'exchange', deadLetterExchange);
     }

@@ -18,9 +18,15 @@ export type Verdict = 'ack' | 'requeue' | 'reject';
 export class Deliveries {
   readonly #unacked = new Map<number, Unacked>();
   #lastTag = 0;
+  #consumed = 0;
 
   get size(): number {
     return this.#unacked.size;
+  }
+
+  /** Without those of `basic.get`, which no prefetch counts. */
+  get consumed(): number {
+    return this.#consumed;
   }
 
   nextTag(): number {
@@ -29,15 +35,15 @@ export class Deliveries {
 
   track(tag: number, unacked: Unacked): void {
     this.#unacked.set(tag, unacked);
+    if (unacked.consumer) this.#consumed++;
   }
 
   /** One delivery. @throws AmqpError 406 */
   settle(tag: number, verdict: Verdict): void {
     const unacked = this.#unacked.get(tag);
     if (!unacked) throw unknownTag(tag);
-    this.#unacked.delete(tag);
+    this.#remove(tag, unacked);
     const { consumer, queue, entry } = unacked;
-    if (consumer) consumer.unacked--;
     if (!queue || !entry) {
       consumer?.pump();
       return;
@@ -55,8 +61,7 @@ export class Deliveries {
     for (const [each, unacked] of this.#unacked) {
       // Tags ascend in the order in which they were given.
       if (tag !== 0 && each > tag) break;
-      this.#unacked.delete(each);
-      if (unacked.consumer) unacked.consumer.unacked--;
+      this.#remove(each, unacked);
       settled.push(unacked);
     }
     if (verdict === 'requeue') requeue(settled);
@@ -70,15 +75,23 @@ export class Deliveries {
     for (const next of new Set(settled.map(({ queue, consumer }) => queue ?? consumer))) next?.pump();
   }
 
-  /** Everything goes back to where it was. */
-  giveBack(): void {
+  #remove(tag: number, { consumer }: Unacked): void {
+    this.#unacked.delete(tag);
+    if (!consumer) return;
+    consumer.unacked--;
+    this.#consumed--;
+  }
+
+  /** Everything goes back to where it was. @returns the queues to be pumped */
+  giveBack(): Iterable<MessageQueue> {
     const left = [...this.#unacked.values()];
     this.#unacked.clear();
-    requeue(left);
+    this.#consumed = 0;
+    return requeue(left);
   }
 }
 
-function requeue(unacked: readonly Unacked[]): void {
+function requeue(unacked: readonly Unacked[]): Iterable<MessageQueue> {
   const byQueue = new Map<MessageQueue, Entry[]>();
   for (const { queue, entry } of unacked) {
     if (!queue || !entry) continue;
@@ -86,7 +99,8 @@ function requeue(unacked: readonly Unacked[]): void {
     if (entries) entries.push(entry);
     else byQueue.set(queue, [entry]);
   }
-  for (const [queue, entries] of byQueue) queue.requeue(entries.sort((a, b) => a.index - b.index));
+  for (const [queue, entries] of byQueue) queue.requeue(entries);
+  return byQueue.keys();
 }
 
 function unknownTag(tag: number): AmqpError {

@@ -39,13 +39,13 @@ export function createHttpApp(server: BrokerServer, rates: Rates, amqp: string):
   api.get('/queues', mayLook, (_request, response) => void response.json(allQueues()));
   api.get('/queues/:vhost', mayLook, (_request, response) => void response.json(allQueues()));
   api.get('/queues/:vhost/:name', mayLook, (request, response) => {
-    const found = [...broker.queues()].find(({ name }) => name === request.params.name);
+    const found = broker.findQueue(String(request.params.name));
     if (!found) throw notFound(`queue ${JSON.stringify(request.params.name)}`);
     response.json(queueView(found, rates));
   });
   api.delete('/queues/:vhost/:name', mayChange, (request, response) => {
     const name = String(request.params.name);
-    if (![...broker.queues()].some(queue => queue.name === name)) throw notFound(`queue ${JSON.stringify(name)}`);
+    if (!broker.findQueue(name)) throw notFound(`queue ${JSON.stringify(name)}`);
     broker.deleteQueue(name, operator, {
       ifUnused: request.query['if-unused'] === 'true',
       ifEmpty: request.query['if-empty'] === 'true',

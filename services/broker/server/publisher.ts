@@ -22,8 +22,6 @@ export interface PublishHost {
   readonly ownReplyAddress: string | undefined;
   readonly frames: Buffer[];
   count(bytes: number): void;
-  /** An alarm concerns whoever publishes. */
-  published(): void;
 }
 
 /** Judges a publish, sends it on its way, returns it if it has none. @throws AmqpError 403, 404, 406, 502, 540 */
@@ -31,7 +29,6 @@ export function publish(host: PublishHost, { method, properties: received, body 
   const { exchange: name, routingKey: key, mandatory, immediate, route } = method;
   const { broker, rights, confirms } = host;
   if (immediate) throw new AmqpError(540, 'immediate=true');
-  host.published();
   rights.check('write', 'exchange', name);
   const exchange = broker.exchange(name);
   const { internal, type } = exchange.settings;

@@ -36,7 +36,14 @@ export interface BrokerServerParts {
 }
 
 const tickMs = 250;
+/** Of silence, until the system asks whether the other side is there. */
+const keepAliveMs = 60_000;
 const maxConnections = 10_000;
+/**
+ * Bytes of publishes on their way in that do not count as memory used: who is blocked in the middle of one cannot end it, and a small limit
+ * would wait for itself.
+ */
+const unfinishedAllowance = 64 * 1024 * 1024;
 
 /** With authorities given, clients must have a certificate of theirs. */
 function tlsOptions(tls: NonNullable<BrokerServerOptions['tls']>): TlsOptions {
@@ -65,7 +72,9 @@ export class BrokerServer implements ConnectionHost {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
   #alarm: string | undefined;
-  #diskProblem: string | undefined;
+  /** It cannot write: nothing is confirmed. */
+  #ledgerProblem: string | undefined;
+  #lowDisk: string | undefined;
   #ticks = 0;
 
   constructor(
@@ -89,11 +98,13 @@ export class BrokerServer implements ConnectionHost {
     this.broker = new Broker({ ledger, clock, warn }, recovered && { ...recovered, wasClean: wasClean === true });
     ledger.onError(failure => {
       warn(failure.message);
-      this.#diskProblem = failure.message;
+      // The others concern its cleaning: it confirms as before.
+      if (failure.code !== 'DISK_FULL' && failure.code !== 'DISK_ERROR') return;
+      this.#ledgerProblem = failure.message;
       this.#watch();
     });
     ledger.onResume(() => {
-      this.#diskProblem = undefined;
+      this.#ledgerProblem = undefined;
       this.#watch();
     });
   }
@@ -103,11 +114,11 @@ export class BrokerServer implements ConnectionHost {
   }
 
   now(): number {
-    return Date.now();
+    return performance.now();
   }
 
-  login(user: string, password: string): ReturnType<Accounts['login']> {
-    return this.accounts.login(user, password);
+  login(...login: Parameters<Accounts['login']>): ReturnType<Accounts['login']> {
+    return this.accounts.login(...login);
   }
 
   randomName(): string {
@@ -141,13 +152,16 @@ export class BrokerServer implements ConnectionHost {
     });
     this.#server.on('tlsClientError', () => {});
     const bound = await listen(this.#server, { host, port });
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    // After what has come in is read: when the process stood still, nobody was silent but we.
+    this.#timer = setInterval(() => setImmediate(() => this.#tick()), tickMs);
     return bound;
   }
 
   #accept(socket: Socket): void {
     const connection = new Connection(this, socketWire(socket));
     this.#connections.add(connection);
+    // Whom an alarm blocks is not heard, and may have no heartbeats: the system finds out that its machine has gone.
+    socket.setKeepAlive(true, keepAliveMs);
     socket.on('data', chunk => connection.receive(chunk));
     socket.on('drain', () => connection.drained());
     socket.on('error', () => {});
@@ -159,20 +173,17 @@ export class BrokerServer implements ConnectionHost {
   }
 
   #tick(): void {
-    const now = Date.now();
+    const now = this.now();
     for (const connection of this.#connections) connection.tick(now);
-    if (++this.#ticks % 4 === 0) {
-      this.#watch();
-      this.broker.keepHeld();
-    }
+    this.#watch();
+    if (++this.#ticks % 4 === 0) this.broker.keepHeld();
     if (this.#ticks % 40 === 0) this.broker.retain();
     const { dir, diskFreeLimit = 50_000_000 } = this.#options;
     if (dir !== undefined && this.#ticks % 20 === 0) {
       void statfs(dir).then(
         ({ bavail, bsize }) => {
           const free = bavail * bsize;
-          if (free < diskFreeLimit) this.#diskProblem = `low on disk: ${free} bytes free`;
-          else if (this.#diskProblem?.startsWith('low on disk')) this.#diskProblem = undefined;
+          this.#lowDisk = free < diskFreeLimit ? `low on disk: ${free} bytes free` : undefined;
           this.#watch();
         },
         () => {},
@@ -184,10 +195,16 @@ export class BrokerServer implements ConnectionHost {
   #watch(): void {
     const limit = this.#options.memoryLimit ?? totalmem() * 0.4;
     // Between the limit and nine tenths of it nothing changes, or they would be blocked and let go in turns.
-    let used = this.broker.heldBytes + this.ledger.stats.unsyncedBytes;
-    for (const { outbox } of this.#connections) used += outbox.unsentBytes;
+    const { heldBytes, unsyncedBytes } = this.ledger.stats;
+    let used = this.broker.heldBytes + heldBytes + unsyncedBytes;
+    let unfinished = 0;
+    for (const { outbox, unfinishedBytes } of this.#connections) {
+      used += outbox.unsentBytes;
+      unfinished += unfinishedBytes;
+    }
+    used += Math.max(0, unfinished - unfinishedAllowance);
     const isLow = used > (this.#alarm === undefined ? limit : limit * 0.9);
-    const alarm = this.#diskProblem ?? (isLow ? 'low on memory' : undefined);
+    const alarm = this.#ledgerProblem ?? this.#lowDisk ?? (isLow ? 'low on memory' : undefined);
     if ((alarm === undefined) === (this.#alarm === undefined)) return;
     this.#alarm = alarm;
     for (const connection of this.#connections) connection.alarmChanged();

@@ -116,7 +116,14 @@ export class Subscriptions {
   }
 
   pump(): void {
-    for (const consumer of this.#consumers.values()) consumer.pump();
+    // Once each: of a thousand consumers of one queue each would ask all the others.
+    const pumped = new Set<MessageQueue>();
+    for (const consumer of this.#consumers.values()) {
+      const { queue } = consumer;
+      if (queue && pumped.has(queue)) continue;
+      if (queue) pumped.add(queue);
+      consumer.pump();
+    }
   }
 
   /** They get nothing any more. @returns the queues that go on without them, once what they held is back */
@@ -138,6 +145,12 @@ export class Subscriptions {
     const queue: Queue = host.broker.queue(name, host.owner);
     if (!(queue instanceof MessageQueue))
       throw new AmqpError(540, `basic.get not supported by stream queues queue '${name}' in vhost '/'`);
+    if (queue.settings.singleActive && queue.settings.type === 'quorum') {
+      throw new AmqpError(
+        405,
+        `cannot obtain access to locked queue '${name}' in vhost '/'. basic.get operations are not supported by quorum queues with single active consumer`,
+      );
+    }
     const entry = queue.get(noAck);
     if (!entry) return host.send({ name: 'basic.get-empty' });
     const deliveryTag = host.nextTag();

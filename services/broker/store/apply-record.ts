@@ -1,4 +1,4 @@
-import { bindingKey, type Contents, type QueueContents } from './contents.ts';
+import type { Contents, QueueContents } from './contents.ts';
 import {
   bindingOf,
   countOf,
@@ -77,7 +77,7 @@ function liveRef(contents: Contents, record: Buffer): RecordRef | undefined {
       return queue.defined?.ref;
     case recordType.binding: {
       const { exchange, key } = bindingOf(record);
-      return queue.bindings.get(bindingKey(exchange, key))?.ref;
+      return queue.bindings.get(exchange)?.get(key);
     }
     case recordType.message:
       return queue.messages.get(indexOf(record));

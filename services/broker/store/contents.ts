@@ -8,12 +8,6 @@ interface Defined {
   readonly ref: RecordRef;
 }
 
-interface BoundKey {
-  readonly exchange: string;
-  readonly key: string;
-  readonly ref: RecordRef;
-}
-
 export interface StreamContents {
   readonly entries: EntryTable;
   firstOffset: number;
@@ -27,19 +21,20 @@ export interface QueueContents {
   readonly id: number;
   /** Undefined only while a log is replayed whose first records were moved to its end. */
   defined: Defined | undefined;
-  readonly bindings: Map<string, BoundKey>;
+  /** Exchange → key → its record. */
+  readonly bindings: Map<string, Map<string, RecordRef>>;
   readonly messages: EntryTable;
   readonly deliveryCounts: Map<number, { readonly count: number; readonly ref: RecordRef }>;
   stream: StreamContents | undefined;
 }
-
-export const bindingKey = (exchange: string, key: string): string => JSON.stringify([exchange, key]);
 
 /** Which records of the log still matter, and where they are; of messages only that. */
 export class Contents {
   readonly usage = new SegmentUsage();
   readonly exchanges = new Map<string, Defined>();
   readonly queues = new Map<string, QueueContents>();
+  /** Exchange → queues that are bound to it. */
+  readonly #bound = new Map<string, Set<QueueContents>>();
   readonly #byId = new Map<number, QueueContents>();
   #nextId = 1;
 
@@ -68,10 +63,11 @@ export class Contents {
   deleteExchange(name: string): void {
     this.#drop(this.exchanges.get(name)?.ref);
     this.exchanges.delete(name);
-    for (const queue of this.#byId.values()) {
-      for (const bound of queue.bindings.values())
-        if (bound.exchange === name) this.deleteBinding(queue, name, bound.key);
+    for (const queue of this.#bound.get(name) ?? []) {
+      for (const ref of queue.bindings.get(name)?.values() ?? []) this.usage.drop(ref);
+      queue.bindings.delete(name);
     }
+    this.#bound.delete(name);
   }
 
   putQueue(id: number, definition: Definition, ref: RecordRef): void {
@@ -86,7 +82,10 @@ export class Contents {
     this.#byId.delete(queue.id);
     if (queue.defined) this.queues.delete(queue.defined.definition.name);
     this.#drop(queue.defined?.ref);
-    for (const { ref } of queue.bindings.values()) this.usage.drop(ref);
+    for (const [exchange, keys] of queue.bindings) {
+      for (const ref of keys.values()) this.usage.drop(ref);
+      this.#unbound(queue, exchange);
+    }
     for (const { ref } of queue.deliveryCounts.values()) this.usage.drop(ref);
     for (const [, ref] of queue.messages.entries()) this.usage.drop(ref);
     for (const [, ref] of queue.stream?.entries.entries() ?? []) this.usage.drop(ref);
@@ -94,16 +93,32 @@ export class Contents {
   }
 
   putBinding(queue: QueueContents, exchange: string, key: string, ref: RecordRef): void {
-    const name = bindingKey(exchange, key);
-    this.#drop(queue.bindings.get(name)?.ref);
-    queue.bindings.set(name, { exchange, key, ref });
+    let keys = queue.bindings.get(exchange);
+    if (!keys) {
+      keys = new Map();
+      queue.bindings.set(exchange, keys);
+      const bound = this.#bound.get(exchange);
+      if (bound) bound.add(queue);
+      else this.#bound.set(exchange, new Set([queue]));
+    }
+    this.#drop(keys.get(key));
+    keys.set(key, ref);
     this.usage.add(ref);
   }
 
   deleteBinding(queue: QueueContents, exchange: string, key: string): void {
-    const name = bindingKey(exchange, key);
-    this.#drop(queue.bindings.get(name)?.ref);
-    queue.bindings.delete(name);
+    const keys = queue.bindings.get(exchange);
+    this.#drop(keys?.get(key));
+    keys?.delete(key);
+    if (keys?.size !== 0) return;
+    queue.bindings.delete(exchange);
+    this.#unbound(queue, exchange);
+  }
+
+  #unbound(queue: QueueContents, exchange: string): void {
+    const bound = this.#bound.get(exchange);
+    bound?.delete(queue);
+    if (bound?.size === 0) this.#bound.delete(exchange);
   }
 
   putMessage(queue: QueueContents, index: number, ref: RecordRef): void {

@@ -1,7 +1,8 @@
 import type { Failure } from '../../lib/failure.ts';
+import { Turns } from '../../lib/turns.ts';
 import { applyRecord } from './apply-record.ts';
 import { Cleaner, type CleanerOptions, cleanerDefaults } from './cleaner.ts';
-import { bindingKey, Contents } from './contents.ts';
+import { Contents } from './contents.ts';
 import type { Disk } from './disk.ts';
 import { frameBytes } from './frame.ts';
 import { Journal, type JournalOptions, journalDefaults } from './journal.ts';
@@ -66,6 +67,9 @@ export interface LedgerParts {
   readonly contents: Contents;
 }
 
+/** Of streams, from disk: each may take as much memory as one entry or a batch. */
+const readsAtOnce = 8;
+
 /** The ledger on a log: says everything to the journal, and to the contents where it stands. */
 export class DiskLedger implements Ledger {
   readonly #journal: Journal;
@@ -73,6 +77,7 @@ export class DiskLedger implements Ledger {
   readonly #contents: Contents;
   readonly #encoder = new RecordEncoder();
   readonly #caches: TailCaches;
+  readonly #reads = new Turns(readsAtOnce);
 
   constructor({ journal, cleaner, contents }: LedgerParts, options: TailCacheOptions) {
     this.#journal = journal;
@@ -113,7 +118,7 @@ export class DiskLedger implements Ledger {
 
   deleteBinding({ exchange, queue: name, key }: Binding): void {
     const queue = this.#contents.queues.get(name);
-    if (!queue?.bindings.has(bindingKey(exchange, key))) return;
+    if (!queue?.bindings.get(exchange)?.has(key)) return;
     this.#say(encodeBinding(queue.id, exchange, key, true));
     this.#contents.deleteBinding(queue, exchange, key);
   }
@@ -160,10 +165,21 @@ export class DiskLedger implements Ledger {
     this.#caches.dropBefore(queue, first);
   }
 
-  readStream(name: string, fromOffset: number, limits: ReadLimits): StreamEntry[] | Promise<StreamEntry[]> {
+  readStream(
+    name: string,
+    fromOffset: number,
+    limits: ReadLimits,
+    isWanted = () => true,
+  ): StreamEntry[] | Promise<StreamEntry[]> {
     const queue = this.#contents.queue(name);
-    if (!queue.stream) return [];
-    return readStreamEntries(queue.stream, this.#caches.of(queue), this.#journal, fromOffset, limits);
+    const { stream } = queue;
+    if (!stream) return [];
+    const cache = this.#caches.of(queue);
+    const read = (): StreamEntry[] | Promise<StreamEntry[]> =>
+      readStreamEntries(stream, cache, this.#journal, fromOffset, limits);
+    const start = Math.max(fromOffset, stream.firstOffset);
+    if (start >= stream.nextOffset || cache?.get(start)) return read();
+    return this.#reads.take(async () => (isWanted() ? await read() : []));
   }
 
   streamState(name: string): StreamState | undefined {
@@ -200,6 +216,7 @@ export class DiskLedger implements Ledger {
       liveBytes: this.#contents.usage.bytes,
       segments: segments.count,
       unsyncedBytes: flushes.unsyncedBytes,
+      heldBytes: this.#caches.bytes,
       syncs: flushes.syncs,
       lastSyncMs: flushes.lastSyncMs,
     };

@@ -60,6 +60,8 @@ export interface LedgerStats {
   readonly segments: number;
   /** Said and not on disk yet: grows while the disk is slow or full, so the caller must hold its publishers back. */
   readonly unsyncedBytes: number;
+  /** Of streams, in memory. */
+  readonly heldBytes: number;
   readonly syncs: number;
   readonly lastSyncMs: number;
 }
@@ -100,10 +102,16 @@ export interface Ledger {
   truncateStream(queue: string, firstOffset: number): void;
   /**
    * Entries from `fromOffset` (or the first held) on, in order; at least one if there is any, else within the limits. At
-   * once when the tail cache holds them, else from disk.
+   * once when the tail cache holds them, else from disk, a few readers at a time.
+   * @param isWanted asked when its turn comes; none are read if not
    * @throws Failure STORE_DAMAGED, DISK_ERROR
    */
-  readStream(queue: string, fromOffset: number, limits: ReadLimits): StreamEntry[] | Promise<StreamEntry[]>;
+  readStream(
+    queue: string,
+    fromOffset: number,
+    limits: ReadLimits,
+    isWanted?: () => boolean,
+  ): StreamEntry[] | Promise<StreamEntry[]>;
   /** Undefined if nothing was ever appended. */
   streamState(queue: string): StreamState | undefined;
   /** The first offset with this timestamp or a later one; the next offset if there is none. */

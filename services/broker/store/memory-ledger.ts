@@ -5,6 +5,9 @@ import { compact } from './tail-cache.ts';
 /** As the disk's ledger counts one: frame, numbers, lengths. */
 const overheadBytes = 49;
 
+/** About what an entry costs beside its bytes. */
+const entryBytes = 300;
+
 interface MemoryStream {
   /** The first is at `firstOffset`. */
   entries: StreamEntry[];
@@ -110,7 +113,9 @@ class MemoryLedger implements Ledger {
   }
 
   get stats(): LedgerStats {
-    return { bytesOnDisk: 0, liveBytes: 0, segments: 0, unsyncedBytes: 0, syncs: 0, lastSyncMs: 0 };
+    let heldBytes = 0;
+    for (const { bytes, entries } of this.#streams.values()) heldBytes += bytes + entries.length * entryBytes;
+    return { bytesOnDisk: 0, liveBytes: 0, segments: 0, unsyncedBytes: 0, heldBytes, syncs: 0, lastSyncMs: 0 };
   }
 
   async close(): Promise<void> {}

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { Failure, messageOf } from '../../lib/failure.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 /** No space on the device, over quota, over the limit of a file's size. */
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -83,17 +84,6 @@ async function readAll(handle: FileHandle, offset: number, length: number): Prom
     read += bytesRead;
   }
   return buffer.subarray(0, read);
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  // There a directory cannot be opened; NTFS journals its entries itself.
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {

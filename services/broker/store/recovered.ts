@@ -20,7 +20,8 @@ export function recoveredOf(
   const bindings: Binding[] = [];
   const streams = new Map<string, StreamState>();
   for (const [name, queue] of contents.queues) {
-    for (const { exchange, key } of queue.bindings.values()) bindings.push({ exchange, queue: name, key });
+    for (const [exchange, keys] of queue.bindings)
+      for (const key of keys.keys()) bindings.push({ exchange, queue: name, key });
     const state = streamStateOf(queue.stream);
     if (!queue.stream || !state) continue;
     if (!isContiguous(queue.stream)) throw damaged(`${storeName} lacks entries of the stream ${name}`);

@@ -22,6 +22,12 @@ export class TailCaches {
     this.#options = options;
   }
 
+  get bytes(): number {
+    let bytes = 0;
+    for (const cache of this.#caches.values()) bytes += cache.bytes;
+    return bytes;
+  }
+
   of(queue: QueueContents): TailCache | undefined {
     return this.#caches.get(queue);
   }

@@ -1,9 +1,11 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { headersOf } from '../../../services/broker/amqp/edit-properties.ts';
-import type { FieldTable } from '../../../services/broker/amqp/field-value.ts';
+import { type FieldTable, Typed } from '../../../services/broker/amqp/field-value.ts';
 import { deadProperties, isCycle } from '../../../services/broker/core/dead-letter.ts';
 import type { Entry } from '../../../services/broker/core/message.ts';
 import type { MessageQueue } from '../../../services/broker/core/queue.ts';
+import { fieldValue } from '../amqp/arbitrary.ts';
 import { drain, message, testBroker } from './fixtures.ts';
 
 const to = (queue: string): FieldTable => ({ 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': queue });
@@ -41,7 +43,7 @@ describe('a circle of dead-letter queues', () => {
   test('is seen by the latest deaths up to the queue itself', () => {
     const once = deadProperties(message('k', ''), 'a', 'expired', 1);
     expect([isCycle(once, 'a'), isCycle(once, 'b')]).toEqual([true, false]);
-    const then = deadProperties({ ...message('k', ''), properties: once }, 'b', 'rejected', 2);
+    const then = deadProperties({ ...message('k', ''), properties: once, hasDied: true }, 'b', 'rejected', 2);
     expect(isCycle(then, 'a')).toBe(false);
   });
 });
@@ -70,5 +72,27 @@ describe('a burial', () => {
     const headers = headersOf(dead);
     expect([headers.CC, headers.own]).toEqual([undefined, 1]);
     expect(headers['x-death']).toMatchObject([{ 'original-expiration': '5', 'routing-keys': ['k'], count: 1 }]);
+  });
+});
+
+describe('what stands in x-death already', () => {
+  test('counts for nothing when a client wrote it', () => {
+    const headers = { 'x-death': [{ queue: 'q', reason: 'expired', count: 5 }], 'x-first-death-queue': 'z' };
+    const dead = headersOf(deadProperties(message('k', '', { headers }), 'q', 'expired', 7));
+    expect(dead).toMatchObject({ 'x-death': [{ queue: 'q', count: 1, time: new Typed('T', 7) }] });
+    expect(dead['x-first-death-queue']).toBe('q');
+  });
+
+  test('may be anything after a restart, and a death is added all the same', () => {
+    const field = fc.oneof(fieldValue, fc.constantFrom<FieldTable[string]>('q', 'expired', 2n ** 63n - 1n));
+    const row = fc.record({ queue: field, reason: field, count: field, time: field }, { requiredKeys: [] });
+    fc.assert(
+      fc.property(fc.oneof(fieldValue, fc.array(fc.oneof(fieldValue, row))), deaths => {
+        const old = { ...message('k', '', { headers: { 'x-death': deaths } }), hasDied: true };
+        const dead = headersOf(deadProperties(old, 'q', 'expired', 7))['x-death'] as readonly FieldTable[];
+        expect(dead[0]).toMatchObject({ queue: 'q', reason: 'expired', count: expect.any(Number) });
+        expect(Number(dead[0]?.count)).toBeGreaterThan(0);
+      }),
+    );
   });
 });

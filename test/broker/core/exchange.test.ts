@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keyOfStored, storedKey } from '../../../services/broker/core/binding-key.ts';
 import { Exchange, type ExchangeType } from '../../../services/broker/core/exchange.ts';
-import { topicMatches } from '../../../services/broker/core/topic.ts';
+import { TopicTrie } from '../../../services/broker/core/topic-trie.ts';
+import { owner, testBroker } from './fixtures.ts';
 
 /** The definition, word by word: slow, and plain. */
 function matches(pattern: readonly string[], words: readonly string[]): boolean {
@@ -17,11 +18,17 @@ const split = (text: string): string[] => (text === '' ? [] : text.split('.'));
 const key = fc.array(fc.constantFrom('a', 'b', 'ab', ''), { maxLength: 6 }).map(words => words.join('.'));
 const pattern = fc.array(fc.constantFrom('a', 'b', '*', '#', ''), { maxLength: 6 }).map(words => words.join('.'));
 
+function trieOf(...patterns: string[]): TopicTrie {
+  const trie = new TopicTrie();
+  for (const each of patterns) trie.add(each);
+  return trie;
+}
+
 describe('topic patterns', () => {
   test('match what the definition says', () => {
     fc.assert(
       fc.property(pattern, key, (p, k) => {
-        expect(topicMatches(p, k)).toBe(matches(split(p), split(k)));
+        expect(trieOf(p).match(k)).toEqual(matches(split(p), split(k)) ? [p] : []);
       }),
       { numRuns: 5_000 },
     );
@@ -29,8 +36,16 @@ describe('topic patterns', () => {
 
   test('of many # take no longer for a long key', () => {
     const begun = performance.now();
-    expect(topicMatches(Array(60).fill('#.a').join('.'), Array(120).fill('b').join('.'))).toBe(false);
+    expect(trieOf(Array(60).fill('#.a').join('.')).match(Array(120).fill('b').join('.'))).toEqual([]);
     expect(performance.now() - begun).toBeLessThan(200);
+  });
+
+  test('are not all looked at for each key', () => {
+    const trie = trieOf(...Array.from({ length: 100_000 }, (_, i) => `m.${i}.#`));
+    const begun = performance.now();
+    for (let i = 0; i < 1_000; i++) expect(trie.match(`m.${i}.job.${i}`)).toEqual([`m.${i}.#`]);
+    // One by one it is a minute.
+    expect(performance.now() - begun).toBeLessThan(2_000);
   });
 });
 
@@ -93,6 +108,22 @@ describe('an exchange', () => {
       );
     },
   );
+});
+
+test('a queue that goes asks only the exchanges that are bound to it', () => {
+  const { broker, queue } = testBroker();
+  const many = Array.from({ length: 20_000 }, (_, i) => String(i));
+  const flags = { durable: false, autoDelete: true, internal: false };
+  for (const name of many) {
+    broker.declareExchange(name, 'fanout', flags);
+    queue(name);
+  }
+  for (const name of many.slice(0, 100)) broker.bind({ queue: name, exchange: name, key: '', args: '' }, owner);
+  const begun = performance.now();
+  for (const name of many) broker.deleteQueue(name, owner, { ifUnused: false, ifEmpty: false });
+  // Asking all takes half a minute.
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  expect([...broker.exchanges()].length).toBe(4 + 20_000 - 100);
 });
 
 test('a binding is found again by what the ledger keeps of it, whatever its key', () => {

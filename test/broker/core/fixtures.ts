@@ -7,8 +7,9 @@ import { encodeProperties, type Properties } from '../../../services/broker/amqp
 import { Broker } from '../../../services/broker/core/broker.ts';
 import type { Entry, Message } from '../../../services/broker/core/message.ts';
 import type { Clock } from '../../../services/broker/core/ports.ts';
-import type { MessageQueue, QueueConsumer } from '../../../services/broker/core/queue.ts';
+import type { MessageQueue } from '../../../services/broker/core/queue.ts';
 import { readArguments } from '../../../services/broker/core/queue-arguments.ts';
+import type { QueueConsumer } from '../../../services/broker/core/queue-host.ts';
 import type { Kept } from '../../../services/broker/core/recover.ts';
 import type { Ledger } from '../../../services/broker/store/ledger.ts';
 import { createMemoryLedger } from '../../../services/broker/store/memory-ledger.ts';

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { FieldTable } from '../../../services/broker/amqp/field-value.ts';
 import type { LedgerStream } from '../../../services/broker/core/ports.ts';
 import { readArguments } from '../../../services/broker/core/queue-arguments.ts';
+import { ReadAhead } from '../../../services/broker/core/read-ahead.ts';
 import { newQueueSettings } from '../../../services/broker/core/settings.ts';
 import {
   type StreamConsumer,
@@ -40,10 +41,14 @@ class FakeLog implements LedgerStream {
     this.entries = this.entries.filter(({ offset }) => offset >= firstOffset);
   }
 
-  read(from: number, { maxCount }: { maxCount: number }): StreamEntry[] | Promise<StreamEntry[]> {
+  read(
+    from: number,
+    { maxCount }: { maxCount: number },
+    isWanted: () => boolean,
+  ): StreamEntry[] | Promise<StreamEntry[]> {
     const found = (): StreamEntry[] => this.entries.filter(({ offset }) => offset >= from).slice(0, maxCount);
     if (!this.isSlow) return found();
-    return new Promise(resolve => this.#reads.push(() => resolve(found())));
+    return new Promise(resolve => this.#reads.push(() => resolve(isWanted() ? found() : [])));
   }
 
   async answer(): Promise<void> {
@@ -103,7 +108,11 @@ function testStream(args: FieldTable = {}): { stream: StreamQueue; log: FakeLog;
   const at = (ms: number): void => {
     now = ms;
   };
-  return { stream: new StreamQueue(settings, log, () => now, broken), log, at };
+  return {
+    stream: new StreamQueue(settings, { log, now: () => now, onBroken: broken, readAhead: new ReadAhead() }),
+    log,
+    at,
+  };
 }
 
 function append(stream: StreamQueue, count: number, bytes = 10): void {
@@ -140,12 +149,12 @@ describe('a reader of a stream', () => {
       append(stream, 1);
     }
     log.truncate(2);
-    const after = new StreamQueue(
-      stream.settings,
+    const after = new StreamQueue(stream.settings, {
       log,
-      () => 60,
-      () => {},
-    );
+      now: () => 60,
+      onBroken: () => {},
+      readAhead: new ReadAhead(),
+    });
     const reader = new Reader();
     after.addConsumer(reader, start);
     append(after, 1);
@@ -216,5 +225,51 @@ describe('retention', () => {
     at(10_000);
     stream.retain();
     expect(stream.messageCount).toBe(1);
+  });
+});
+
+describe('a reader without credit', () => {
+  test('when its turn at the disk comes reads nothing, and reads when it has some again', async () => {
+    const { stream, log } = testStream();
+    append(stream, 3);
+    stream.commit(3);
+    log.isSlow = true;
+    const reader = new Reader();
+    stream.addConsumer(reader, 'first');
+    reader.credit = 0;
+    // It has some again between its turn and the answer: nobody may forget it.
+    const answered = log.answer();
+    reader.credit = 2;
+    stream.pump(reader);
+    await answered;
+    await log.answer();
+    expect(reader.got).toEqual([0, 1]);
+  });
+
+  test('keeps what it read, but not when others keep much', () => {
+    const { stream, log } = testStream();
+    append(stream, 100, 1_000_000);
+    stream.commit(100);
+    const reads: number[] = [];
+    const read = log.read.bind(log);
+    log.read = (from, limits, isWanted) => {
+      reads.push(from);
+      return read(from, limits, isWanted);
+    };
+    const step = (reader: Reader): void => {
+      reader.credit = 1;
+      stream.pump(reader);
+    };
+    const [first, second] = [new Reader(), new Reader()];
+    for (const reader of [first, second]) {
+      reader.credit = 1;
+      stream.addConsumer(reader, { offset: reader === first ? 50 : 0 });
+    }
+    // The first keeps 49 MB; with the second's 99 it is too much.
+    step(first);
+    step(second);
+    expect(first.got).toEqual([50, 51]);
+    expect(second.got).toEqual([0, 1]);
+    expect(reads).toEqual([50, 0, 1]);
   });
 });

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { methodFrame } from '../../../services/broker/amqp/encode-method.ts';
 import type { FieldTable } from '../../../services/broker/amqp/field-value.ts';
 import { heartbeatFrame } from '../../../services/broker/amqp/frame.ts';
-import { message } from '../core/fixtures.ts';
+import type { MessageQueue } from '../../../services/broker/core/queue.ts';
+import { message, TestConsumer } from '../core/fixtures.ts';
 import { header, loginOf, openClient, TestClient, TestServer } from './fixtures.ts';
 import { publishFrames } from './publish-frames.ts';
 
@@ -222,6 +223,25 @@ describe('the end of a connection', () => {
     expect(server.broker.queue('q', {}).messageCount).toBe(4);
     consume(other, 'q');
     expect(other.wire.deliveries).toBe(4);
+  });
+
+  test('gives all that its channels held back before others get any, so they get it in order', async () => {
+    const server = new TestServer();
+    const client = await openClient(server);
+    declare(client, 'q');
+    client.send({ name: 'channel.open' }, 2);
+    for (const [channel, body] of [
+      [2, 'a'],
+      [1, 'b'],
+    ] as const) {
+      client.send({ name: 'basic.qos', prefetchSize: 0, prefetchCount: 1, global: false }, channel);
+      consume(client, 'q', channel);
+      server.broker.publish(server.broker.exchange(''), message('q', body));
+    }
+    const other = new TestConsumer();
+    (server.broker.queue('q', {}) as MessageQueue).addConsumer(other);
+    client.connection.lost();
+    expect(other.bodies).toEqual(['a', 'b']);
   });
 
   test('comes with a bug of ours, which is told to the operator, and to nobody else', async () => {

@@ -24,6 +24,10 @@ export class TestWire implements Wire {
   readonly methods: ReceivedMethod[] = [];
   heartbeats = 0;
   deliveries = 0;
+  /** Channel and tag of whatever was delivered, in order. */
+  readonly tags: { readonly channel: number; readonly tag: number }[] = [];
+  /** Channels that the broker closed. */
+  readonly closed: number[] = [];
 
   write(buffers: readonly Buffer[]): void {
     for (const buffer of buffers) {
@@ -35,10 +39,13 @@ export class TestWire implements Wire {
   }
 
   #note(): void {
-    const { type, bytes, start, end } = this.#parser;
+    const { type, channel, bytes, start, end } = this.#parser;
     if (type === frameType.heartbeat) this.heartbeats++;
     if (type !== frameType.method) return;
     const method = decodeMethod(bytes, start, end);
+    if (method.name === 'basic.deliver' || method.name === 'basic.get-ok')
+      this.tags.push({ channel, tag: method.deliveryTag });
+    if (method.name === 'channel.close') this.closed.push(channel);
     if (method.name === 'basic.deliver') this.deliveries++;
     else this.methods.push(method);
   }

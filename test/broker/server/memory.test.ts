@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
 import { type EmbeddedBroker, startEmbeddedBroker } from '../../../services/broker/broker.ts';
+import { frameType } from '../../compliance/wire/codec.ts';
 import { login } from '../../compliance/wire/handshake.ts';
+import type { Peer } from '../../compliance/wire/peer.ts';
+import { encodeHeader, encodeProperties } from '../../compliance/wire/properties.ts';
 import { until } from '../../support/until.ts';
 
 const mebibyte = 2 ** 20;
@@ -69,4 +72,34 @@ test('publishers are blocked while too much is in memory, and go on when it is l
     () => broker.server.broker.heldBytes,
     bytes => bytes === 0,
   );
+});
+
+test.for<[string, (peer: Peer) => Promise<void>]>([
+  [
+    'bodies that never end',
+    async peer => {
+      // All before the first body: once it is blocked nobody answers.
+      for (let channel = 2; channel < 50; channel++) await peer.openChannel(channel);
+      for (let channel = 2; channel < 50; channel++) {
+        peer.send(channel, 'basic.publish', {});
+        peer.sendFrame(frameType.header, channel, encodeHeader(3 * mebibyte, encodeProperties({})));
+        for (let i = 0; i < 20; i++) peer.sendFrame(frameType.body, channel, Buffer.alloc(100_000));
+      }
+    },
+  ],
+  [
+    'a stream that is not on disk',
+    async peer => {
+      await peer.call(1, 'queue.declare', { queue: 's', durable: true, arguments: { 'x-queue-type': 'stream' } });
+      for (let i = 0; i < 12; i++) peer.publish(1, { routingKey: 's', body: Buffer.alloc(mebibyte) });
+    },
+  ],
+])('%s count, and block whoever sends them', async ([, fill]) => {
+  const { broker, url } = await start(10 * mebibyte);
+  using peer = await login(url);
+  await peer.openChannel(1);
+  await fill(peer);
+  const connections = (): boolean[] => [...broker.server.connections()].map(({ isBlocked }) => isBlocked);
+  await until(connections, ([isBlocked]) => isBlocked === true);
+  expect(broker.server.alarm).toBe('low on memory');
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Disk } from '../../../services/broker/store/disk.ts';
 import { openLedger } from '../../../services/broker/store/disk-ledger.ts';
 import type { Ledger } from '../../../services/broker/store/ledger.ts';
 import { createMemoryLedger } from '../../../services/broker/store/memory-ledger.ts';
@@ -261,4 +262,36 @@ test('what is not written yet can be read too', async () => {
   }
   const entries = await ledger.readStream('log', 0, all);
   expect(entries.map(({ message }) => message)).toEqual(messages);
+});
+
+test('of a hundred readers of a stream at the disk eight are served at a time, and none who no longer wants to be', async () => {
+  const disk = new SimulatedDisk(seededRandom(3));
+  let reading = 0;
+  let most = 0;
+  const watched: Disk = {
+    name: disk.name,
+    list: () => disk.list(),
+    remove: name => disk.remove(name),
+    syncDir: () => disk.syncDir(),
+    open: async name => {
+      const file = await disk.open(name);
+      const read = file.read.bind(file);
+      file.read = async (offset, length) => {
+        most = Math.max(most, ++reading);
+        // The others get as far as they can.
+        await new Promise(setImmediate);
+        return await read(offset, length).finally(() => reading--);
+      };
+      return file;
+    },
+  };
+  const { ledger } = await openLedger(watched, { salt: () => 7, cacheBytes: 0 });
+  ledger.putQueue({ name: 'log' });
+  ledger.appendStream('log', 0, 1, numbered(0));
+  await synced(ledger);
+  const readers = Array.from({ length: 100 }, (_, i) => ledger.readStream('log', 0, all, () => i % 2 === 0));
+  const found = await Promise.all(readers);
+  expect(found.map(({ length }) => length)).toEqual(readers.map((_, i) => (i % 2 === 0 ? 1 : 0)));
+  expect(most).toBe(8);
+  await ledger.close();
 });

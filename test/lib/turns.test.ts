@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../../services/broker/server/turns.ts';
+import { Turns } from '../../services/lib/turns.ts';
 
 test('so many at a time, in order, whatever becomes of them', async () => {
   const turns = new Turns(2);
