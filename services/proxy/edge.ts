@@ -1,23 +1,28 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../config/config.ts';
 import { isTraceparent } from '../lib/trace.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, etagMatches, type Hit, shortBody, storedResponse } from './cache-store.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { listOf, requestFields, responseFields } from './fields.ts';
-import { refuseGarbage, refuseSocket, sendRefusal } from './refusal.ts';
+import { type Fields, listOf, requestFields, responseFields } from './fields.ts';
+import { maxForwards } from './max-forwards.ts';
+import { refuseSocket, sendRefusal } from './refusal.ts';
 import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
 import { type RequestTarget, requestTarget, withHost } from './request-target.ts';
 import type { RouteTable } from './routes.ts';
+import type { Fault } from './wire/fault.ts';
+import { guardOf, guardServer } from './wire/guard.ts';
 
 /** Bodies up to this size may travel in a job that is executed again when its worker dies. */
 const repeatableBodyLimit = 256 * 1024;
 const repeatableMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 const served = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** RFC 9110 §9.2.1. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 export interface EdgeOptions {
   readonly headerLimit: number;
@@ -42,37 +47,54 @@ export interface EdgeParts {
 
 /** The HTTP/1.1 server: turns requests into jobs or answers them from the cache. */
 export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
-  /** Connections above the limit, told so; Node goes on reading what they send. */
-  const refused = new WeakSet<Socket>();
-  const begin = (request: IncomingMessage, response: ServerResponse): Transaction | undefined =>
-    refused.has(request.socket) ? undefined : new Transaction(request, response, parts, options);
+  const begin = (request: IncomingMessage, response: ServerResponse, act: (transaction: Transaction) => void): void => {
+    const transaction = new Transaction(request, response, parts, options);
+    const guard = guardOf(request.socket);
+    const isSafe = safeMethods.has(request.method ?? '');
+    const before = guard?.began(response, isSafe, fault => transaction.breakOff(fault));
+    if (guard?.isLast) response.shouldKeepAlive = false;
+    if (!before) return act(transaction);
+    before.once('close', () => {
+      if (!request.socket.destroyed) act(transaction);
+    });
+  };
   const server = createServer(
     {
-      maxHeaderSize: options.headerLimit,
+      // The guard counts; Node counts otherwise.
+      maxHeaderSize: 2 * options.headerLimit,
       headersTimeout: options.headerTimeoutMs,
       requestTimeout: 0, // Bodies are timed by progress, not as a whole.
       keepAliveTimeout: options.idleTimeoutMs,
       connectionsCheckingInterval: 500,
       requireHostHeader: false, // Checked by us, and said in words.
+      optimizeEmptyRequests: true,
       noDelay: true,
     },
-    (request, response) => begin(request, response)?.begin(),
+    (request, response) => begin(request, response, transaction => transaction.begin()),
   );
+  // Fields above Node's limit of their number would be left out.
+  server.maxHeadersCount = 0;
+  guardServer(server, 'connection', {
+    headerLimit: options.headerLimit,
+    headerTimeoutMs: options.headerTimeoutMs,
+    refuse: (socket, fault) =>
+      refuseSocket(socket, { ...fault, fields: fault.status === 405 ? ['Allow', served] : [] }),
+  });
   let connections = 0;
   server.on('connection', (socket: Socket) => {
     connections++;
     socket.once('close', () => connections--);
     if (connections <= options.maxConnections) return;
-    refused.add(socket);
+    guardOf(socket)?.leave();
     refuseSocket(socket, { status: 503, reason: 'too many connections', fields: retryAfter(1) });
   });
-  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
-    refuseSocket(socket, { status: 405, reason: 'CONNECT is not served', fields: ['Allow', served] }),
+  // Whether there is room for the body is decided before it is asked for (RFC 9110 §10.1.1).
+  server.on('checkContinue', (request, response) =>
+    begin(request, response, transaction => transaction.begin(() => response.writeContinue())),
   );
   server.on('checkExpectation', (request, response) =>
-    begin(request, response)?.refuse(417, 'only 100-continue can be expected'),
+    begin(request, response, transaction => transaction.refuse(417, 'only 100-continue can be expected')),
   );
-  server.on('clientError', refuseGarbage);
   return server;
 }
 
@@ -84,11 +106,14 @@ class Transaction {
   readonly #options: EdgeOptions;
   readonly #startedAt: number;
   readonly #client: string;
+  readonly #scheme: 'http' | 'https';
   #route: Route | undefined;
+  #fields: Fields = [];
   #key = '';
   #target: RequestTarget = { host: '', path: '/', isAbsolute: false };
   #forward = 'miss';
   #held = 0;
+  #stopGathering: (() => void) | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, parts: EdgeParts, options: EdgeOptions) {
     this.#request = request;
@@ -97,30 +122,39 @@ class Transaction {
     this.#options = options;
     this.#startedAt = parts.clock();
     const address = request.socket.remoteAddress ?? '';
+    this.#scheme = request.socket instanceof TLSSocket ? 'https' : 'http';
     this.#client = address.startsWith('::ffff:') ? address.slice(7) : address;
   }
 
-  begin(): void {
+  /** @param askForBody when the client waits to be asked */
+  begin(askForBody?: () => void): void {
     const { method = 'GET', url = '/', rawHeaders, httpVersion } = this.#request;
-    const target = requestTarget(url, method, httpVersion, rawHeaders);
-    if (typeof target === 'string') return this.refuse(400, target);
+    const isSecure = this.#scheme === 'https' || this.#parts.isTrusted(this.#client);
+    const target = requestTarget(url, method, httpVersion, rawHeaders, isSecure);
+    if ('reason' in target) return this.refuse(target.status, target.reason);
     if (method === 'TRACE') return this.refuse(405, 'TRACE is not served', ['Allow', served]);
     if (target.path === '*') return this.refuse(204, '', ['Allow', served]);
+    if (method === 'OPTIONS') {
+      const hops = maxForwards(rawHeaders);
+      if (typeof hops === 'string')
+        return hops === 'answer' ? this.refuse(204, '', ['Allow', served]) : this.refuse(400, hops);
+      this.#fields = hops.fields;
+    } else this.#fields = rawHeaders;
     const route = this.#parts.routes.find(target.host, target.path);
     if (!route) return this.refuse(404, 'no route for this host and path');
     this.#route = route;
     this.#target = target;
-    this.#key = `http://${target.host.toLowerCase()}${target.path}`;
+    this.#key = `${this.#scheme}://${target.host.toLowerCase()}${target.path}`;
 
     const lookup = lookupOf(method, rawHeaders);
     this.#forward = lookup.forward;
-    const hit = this.#parts.cache.find(this.#key, rawHeaders, lookup, this.#parts.clock());
+    const hit = askForBody ? undefined : this.#parts.cache.find(this.#key, rawHeaders, lookup, this.#parts.clock());
     if (hit) return this.#answerFromCache(hit);
     if (lookup.onlyIfCached) return this.refuse(504, 'not in the cache');
 
     if (!this.#parts.dispatcher.canTake()) return this.refuse(503, 'no broker', retryAfter(1));
     const limits = { bytes: this.#options.bodyLimit, progressMs: this.#options.bodyTimeoutMs };
-    gatherBody(this.#request, limits, this.#parts.budget, body => {
+    this.#stopGathering = gatherBody(this.#request, limits, this.#parts.budget, askForBody, body => {
       if (body === undefined) return;
       if (!Buffer.isBuffer(body))
         return this.refuse(body.status, body.reason, body.status === 503 ? retryAfter(1) : []);
@@ -144,16 +178,16 @@ class Transaction {
   }
 
   #dispatch(route: Route, body: Buffer): void {
-    const { method = 'GET', rawHeaders, httpVersion, headers } = this.#request;
+    const { method = 'GET', httpVersion, headers } = this.#request;
     const { path, host, isAbsolute } = this.#target;
-    const peer = { address: this.#client, scheme: 'http' as const, isTrusted: this.#parts.isTrusted(this.#client) };
+    const peer = { address: this.#client, scheme: this.#scheme, isTrusted: this.#parts.isTrusted(this.#client) };
     const traceparent = headers.traceparent;
     const abandon = this.#parts.dispatcher.dispatch(
       {
         service: route.service,
         method,
         target: path,
-        fields: requestFields(isAbsolute ? withHost(rawHeaders, host) : rawHeaders, httpVersion, peer),
+        fields: requestFields(isAbsolute ? withHost(this.#fields, host) : this.#fields, httpVersion, peer),
         body,
         claim: !isRepeatable(method, headers['idempotency-key'] !== undefined && route.idempotencyKey, body.length),
         deadlineMs: route.deadlineMs,
@@ -204,6 +238,13 @@ class Transaction {
     if (bodiless) this.#response.end();
     else endWith(this.#response, body);
     this.#record(head.status, { upstream: head.upstream });
+  }
+
+  /** What is left of the body cannot be read. */
+  breakOff({ status, reason }: Fault): void {
+    this.#stopGathering?.();
+    if (this.#response.headersSent) this.#request.socket.destroy();
+    else this.refuse(status, reason);
   }
 
   refuse(status: number, reason: string, fields: readonly string[] = []): void {

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { hasBody } from './request-body.ts';
+import { guardOf } from './wire/guard.ts';
 
 /** What the proxy itself says instead of an upstream. */
 export interface Refusal {
@@ -27,6 +28,10 @@ export function sendRefusal(
     status === 204
       ? []
       : ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(Buffer.byteLength(text))];
+  // Whoever sends one malformed request may mean something else by what follows it.
+  const isLast = isUnread || status === 400;
+  // Answered before the body had come: what is still on its way is not the next request.
+  if (isLast) guardOf(request.socket)?.leave();
   response.sendDate = true;
   // The name explicitly: an earlier attempt to send another head may have left its own.
   response.writeHead(status, STATUS_CODES[status] ?? '', [
@@ -37,27 +42,10 @@ export function sendRefusal(
     `warren; fwd=${forward}`,
     'Via',
     '1.1 warren',
-    ...(isUnread ? ['Connection', 'close'] : []),
+    ...(isLast ? ['Connection', 'close'] : []),
     ...fields,
   ]);
-  if (!isUnread || response.req.httpVersion === '1.0') {
-    response.end(request.method === 'HEAD' ? undefined : text);
-    return;
-  }
-  // Answered before the body had come. A close with unread data would reset the connection, and the reset takes the answer with it; so
-  // what is still on its way is read and dropped for a moment (RFC 9112 §9.6).
-  if (request.method === 'HEAD') response.flushHeaders();
-  else response.write(text);
-  const finish = (): void => {
-    clearTimeout(timer);
-    response.end();
-  };
-  const timer = setTimeout(finish, lingerMs);
-  request
-    .once('end', finish)
-    .once('close', finish)
-    .on('error', () => {});
-  request.resume();
+  response.end(request.method === 'HEAD' ? undefined : text);
 }
 
 /** For connections on which there is no request to answer: a whole response, after which they close. */
@@ -72,20 +60,4 @@ export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Re
   socket.end(`${head}\r\n${text}`);
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** What Node's parser does not take for HTTP. */
-export function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return refuseSocket(socket, { status: 431, reason: 'header larger than the limit' });
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return refuseSocket(socket, { status: 408, reason: 'the request took too long to arrive' });
-    default:
-      return refuseSocket(socket, { status: 400, reason: 'malformed request' });
-  }
 }

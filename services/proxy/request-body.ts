@@ -44,32 +44,40 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Gathers a request's body and calls back once: with it, with a refusal, or with undefined when the client went away.
- * What it took from the budget the caller gives back when the request is over.
+ * The function returned stops it,
+ * without a call. `ask` is called when it can come, for a client that waits for that. What it took from the budget the caller gives back when the request is over.
  */
 export function gatherBody(
   request: IncomingMessage,
   limits: BodyLimits,
   budget: BodyBudget,
+  ask: (() => void) | undefined,
   done: (body: Buffer | BodyRefusal | undefined) => void,
-): void {
+): () => void {
   if (!hasBody(request)) {
     done(nothing);
-    return;
+    return () => {};
   }
   const tooLarge: BodyRefusal = { status: 413, reason: `request body larger than ${limits.bytes} bytes` };
   if (Number(request.headers['content-length'] ?? 0) > limits.bytes) {
     done(tooLarge);
-    return;
+    return () => {};
   }
   const chunks: Buffer[] = [];
   let length = 0;
   let timer: NodeJS.Timeout;
-  const finish = (outcome: Buffer | BodyRefusal | undefined): void => {
+  let isOver = false;
+  const stop = (outcome?: Buffer | BodyRefusal): void => {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
     request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     // A late error of a connection that we give up on is nobody's any more.
     request.on('error', () => {});
     if (!Buffer.isBuffer(outcome)) budget.give(length);
+  };
+  const finish = (outcome: Buffer | BodyRefusal | undefined): void => {
+    stop(outcome);
     done(outcome);
   };
   const onData = (chunk: Buffer): void => {
@@ -85,5 +93,7 @@ export function gatherBody(
     () => finish({ status: 408, reason: `no byte of the body within ${limits.progressMs} ms` }),
     limits.progressMs,
   );
+  ask?.();
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  return stop;
 }

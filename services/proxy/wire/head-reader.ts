@@ -1,0 +1,261 @@
+import { type Fault, malformed } from './fault.ts';
+import { type Framing, HeadFields } from './head-fields.ts';
+import { COLON, CR, HTAB, LF, octetClasses, SP, tokenOctet, valueOctet, visibleOctet } from './octets.ts';
+
+/** What of a request's head its framing needs; its meaning is read elsewhere. */
+export interface Head {
+  /** Indexes of its first octet, and of the one behind its empty line. */
+  readonly start: number;
+  readonly end: number;
+  readonly framing: Framing;
+  /** Nothing more of this connection is read: "MUST NOT process any further requests" (RFC 9112 §9.6). */
+  readonly isLast: boolean;
+  readonly isUpgrade: boolean;
+  /** What is good, and said so that Node's parser takes it; in order. */
+  readonly edits: readonly Edit[];
+}
+
+/** Instead of the octets `from` to `to`. */
+export interface Edit {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+export interface HeadLimits {
+  /** Octets of a head, request line included. */
+  readonly head: number;
+  /** What is implemented; case counts (RFC 9110 §9.1). */
+  readonly methods: ReadonlySet<string>;
+}
+
+/** "SHOULD ignore at least one empty line (CRLF) received prior to the request-line" (RFC 9112 §2.2). */
+const mostEmptyLines = 4;
+const version = [...'HTTP/'].map(letter => letter.charCodeAt(0));
+
+/** Names worth a look, by their length: other fields cost no string. */
+const namesOfNote = new Map([
+  [7, 'upgrade'],
+  [10, 'connection'],
+  [14, 'content-length'],
+  [16, 'proxy-connection'],
+  [17, 'transfer-encoding'],
+]);
+const isLengthOfNote = new Uint8Array(64);
+for (const length of namesOfNote.keys()) isLengthOfNote[length] = 1;
+
+/**
+ * Where the reader is in a head: `start` (before the request line; empty lines are skipped), `method`, `target`, `version`, `line` (at
+ * a line's first octet), `name`, `value`, `last` (behind the CR of the empty line).
+ */
+type Place = 'start' | 'method' | 'target' | 'version' | 'line' | 'name' | 'value' | 'last';
+
+/**
+ * Reads one request head to the letter of RFC 9112 §2 to §5 and looks at each octet once, however many pieces it comes in. No bare CR or
+ * LF, no folded line, no whitespace but where the grammar has it.
+ */
+export class HeadReader {
+  readonly #limits: HeadLimits;
+  readonly #fields = new HeadFields();
+  #place: Place = 'start';
+  /** Relative to the first octet of the head: the next to look at, and where things began. */
+  #at = 0;
+  #skipped = 0;
+  #emptyLines = 0;
+  #began = 0;
+  #nameEnd = 0;
+  #minor = 1;
+  #edits: Edit[] = [];
+  #refusal: Fault | undefined;
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+  }
+
+  /** Something came that is no empty line. */
+  get hasBegun(): boolean {
+    return this.#place !== 'start';
+  }
+
+  reset(): void {
+    this.#fields.reset();
+    this.#place = 'start';
+    this.#at = 0;
+    this.#skipped = 0;
+    this.#emptyLines = 0;
+    this.#refusal = undefined;
+    if (this.#edits.length > 0) this.#edits = [];
+  }
+
+  /**
+   * @param base index of the head's first octet, the same at each call relative to the head
+   * @returns undefined when the head is not at its end yet
+   */
+  read(octets: Buffer, base: number): Head | Fault | undefined {
+    const limit = Math.min(octets.length, base + this.#limits.head);
+    let at = base + this.#at;
+    while (at < limit) {
+      switch (this.#place) {
+        case 'start':
+          if (octets[at] === CR) {
+            if (at + 1 === limit) return this.#pause(octets, at, base);
+            if (octets[at + 1] !== LF) return malformed('a bare CR before the request line');
+            if (++this.#emptyLines > mostEmptyLines) return malformed('empty lines instead of a request');
+            at += 2;
+            this.#skipped = at - base;
+            break;
+          }
+          this.#place = 'method';
+          this.#began = at - base;
+          break;
+        case 'method': {
+          while (at < limit && is(octets, at, tokenOctet)) at++;
+          if (at === limit) return this.#pause(octets, at, base);
+          const begin = base + this.#began;
+          if (octets[at] !== SP || at === begin)
+            return malformed('the request line does not begin with a method and a space');
+          const method = octets.toString('latin1', begin, at);
+          // Said when the rest has turned out to be a request.
+          if (method === 'CONNECT') this.#refusal = { status: 405, reason: 'CONNECT is not served' };
+          else if (!this.#limits.methods.has(method)) this.#refusal = notImplemented;
+          at++;
+          this.#place = 'target';
+          this.#began = at - base;
+          break;
+        }
+        case 'target':
+          while (at < limit && is(octets, at, visibleOctet)) at++;
+          if (at === limit) return this.#pause(octets, at, base);
+          if (octets[at] !== SP || at === base + this.#began)
+            return malformed('the request line is not "method target HTTP/1.1"');
+          at++;
+          this.#place = 'version';
+          this.#began = at - base;
+          break;
+        case 'version': {
+          // HTTP/1.1 CR LF
+          const begin = base + this.#began;
+          for (; at < limit && at < begin + 10; at++) {
+            const index = at - begin;
+            const octet = octets[at] ?? 0;
+            const isDigit = octet >= 0x30 && octet <= 0x39;
+            const isGood =
+              index < 5
+                ? octet === version[index]
+                : index === 6
+                  ? octet === 0x2e
+                  : index === 8
+                    ? octet === CR
+                    : index === 9
+                      ? octet === LF
+                      : isDigit;
+            if (!isGood) return malformed('the request line does not end with HTTP/1.1 and CRLF');
+          }
+          if (at < begin + 10) return this.#pause(octets, at, base);
+          if (octets[begin + 5] !== 0x31) return { status: 505, reason: 'only HTTP/1.1 and HTTP/1.0 are served' };
+          this.#minor = (octets[begin + 7] ?? 0x31) - 0x30;
+          // "SHOULD process the message as if it was in the highest minor version within that major version to which the recipient is
+          // conformant" (RFC 9110 §2.5).
+          if (this.#minor > 1) this.#edit(begin + 7, begin + 8, '1', base);
+          this.#place = 'line';
+          break;
+        }
+        case 'line':
+          if (octets[at] === CR) {
+            at++;
+            this.#place = 'last';
+            break;
+          }
+          if (octets[at] === SP || octets[at] === HTAB) return malformed('a folded header line');
+          this.#place = 'name';
+          this.#began = at - base;
+          break;
+        case 'name':
+          while (at < limit && is(octets, at, tokenOctet)) at++;
+          if (at === limit) return this.#pause(octets, at, base);
+          if (octets[at] !== COLON || at === base + this.#began)
+            return malformed('a header line does not begin with a name and a colon');
+          this.#nameEnd = at - base;
+          at++;
+          this.#place = 'value';
+          break;
+        case 'value': {
+          while (at < limit && is(octets, at, valueOctet)) at++;
+          if (at === limit) return this.#pause(octets, at, base);
+          if (octets[at] !== CR) return malformed('a header value has a character that none may have');
+          if (at + 1 === limit) return this.#pause(octets, at, base);
+          if (octets[at + 1] !== LF) return malformed('a bare CR in a header line');
+          const length = this.#nameEnd - this.#began;
+          if (length < isLengthOfNote.length && isLengthOfNote[length] === 1) {
+            const name = octets.toString('latin1', base + this.#began, base + this.#nameEnd).toLowerCase();
+            if (name === namesOfNote.get(length)) {
+              const given = octets.toString('latin1', base + this.#nameEnd + 1, at);
+              const value = trimmed(given);
+              this.#fields.add(name, value);
+              // Node's parser does not take every whitespace around it (RFC 9110 §5.5).
+              if (name === 'transfer-encoding' && given !== ` ${value}`)
+                this.#edit(base + this.#nameEnd + 1, at, ` ${value}`, base);
+            }
+          }
+          at += 2;
+          this.#place = 'line';
+          break;
+        }
+        case 'last':
+          if (octets[at] !== LF) return malformed('a bare CR in the head');
+          return this.#finish(base, at + 1);
+      }
+    }
+    return this.#pause(octets, at, base);
+  }
+
+  #edit(from: number, to: number, text: string, base: number): void {
+    this.#edits.push({ from: from - base, to: to - base, text });
+  }
+
+  #pause(octets: Buffer, at: number, base: number): Fault | undefined {
+    this.#at = at - base;
+    if (octets.length - base < this.#limits.head) return undefined;
+    switch (this.#place) {
+      case 'start':
+      case 'method':
+        return notImplemented;
+      case 'target':
+      case 'version':
+        return { status: 414, reason: 'the target is longer than the limit' };
+      default:
+        return { status: 431, reason: 'header larger than the limit' };
+    }
+  }
+
+  #finish(base: number, end: number): Head | Fault {
+    const framing = this.#fields.framing(this.#minor);
+    if (typeof framing === 'object') return framing;
+    if (this.#refusal) return this.#refusal;
+    return {
+      start: base + this.#skipped,
+      end,
+      framing,
+      isLast: this.#fields.isLast(this.#minor),
+      isUpgrade: this.#fields.isUpgrade(this.#minor),
+      edits:
+        this.#edits.length === 0
+          ? none
+          : this.#edits.map(({ from, to, text }) => ({ from: base + from, to: base + to, text })),
+    };
+  }
+}
+
+/** RFC 9110 §15.6.2; also "a method longer than any that it implements" (RFC 9112 §3). */
+const notImplemented: Fault = { status: 501, reason: 'the method is not implemented' };
+
+const none: readonly Edit[] = [];
+
+function is(octets: Buffer, at: number, kind: number): boolean {
+  return ((octetClasses[octets[at] ?? 0] ?? 0) & kind) !== 0;
+}
+
+/** Without OWS at either end (RFC 9110 §5.6.3); `trim` would take more kinds of space. */
+function trimmed(value: string): string {
+  return value.replace(/^[\t ]+/, '').replace(/[\t ]+$/, '');
+}

@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import type { Route } from '../../services/config/config.ts';
+import { CacheStore } from '../../services/proxy/cache-store.ts';
+import type { Dispatcher, JobListener, JobRequest } from '../../services/proxy/dispatcher.ts';
+import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
+import { BodyBudget } from '../../services/proxy/request-body.ts';
+import { RouteTable } from '../../services/proxy/routes.ts';
+import { Cancellation, Upstream } from '../../services/worker/upstream.ts';
+import { RawOrigin } from './raw-origin.ts';
+
+export const rawEdgeOptions: EdgeOptions = {
+  headerLimit: 8 * 1024,
+  bodyLimit: 64 * 1024,
+  maxConnections: 1_000,
+  queueTimeoutMs: 5_000,
+  idleTimeoutMs: 60_000,
+  headerTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+};
+
+export const wholeSite: Route = {
+  name: 'web',
+  host: '*',
+  path: '/',
+  service: 'web',
+  ttlSeconds: undefined,
+  idempotencyKey: false,
+  deadlineMs: 30_000,
+};
+
+/** The proxy's edge with a worker's upstream behind it, and that one's origin: all of the way that HTTP takes, without a broker. */
+export class RawEdge implements AsyncDisposable {
+  readonly origin = new RawOrigin();
+  #edge: Server | undefined;
+  #upstream: Upstream | undefined;
+
+  async listen(some: Partial<EdgeOptions> = {}, routes: readonly Partial<Route>[] = [{}]): Promise<this> {
+    await this.origin.listen();
+    const upstream = new Upstream(this.origin.url, {
+      connections: 8,
+      connectTimeoutMs: 2_000,
+      responseLimit: 1024 * 1024,
+    });
+    this.#upstream = upstream;
+    const dispatcher = {
+      canTake: () => true,
+      dispatch(request: JobRequest, listener: JobListener): () => void {
+        const signal = new Cancellation();
+        upstream.call(request, signal).then(outcome => {
+          const part = {
+            job: '',
+            attempt: '',
+            index: 0,
+            last: true,
+            body: Buffer.alloc(0),
+            head: undefined,
+            failure: undefined,
+          };
+          if (outcome.kind === 'response') {
+            const head = { status: outcome.status, fields: outcome.fields, upstream: '' };
+            listener.part({ ...part, head, body: outcome.body });
+          } else if (outcome.kind !== 'aborted') {
+            const status = outcome.kind === 'invalid' ? 400 : 502;
+            listener.part({ ...part, failure: { status, reason: outcome.reason, upstream: '' } });
+          }
+        });
+        return () => signal.abort();
+      },
+    };
+    this.#edge = createEdge(
+      {
+        routes: new RouteTable(routes.map(each => ({ ...wholeSite, ...each }))),
+        cache: new CacheStore(1024 * 1024),
+        dispatcher: dispatcher as unknown as Dispatcher,
+        budget: new BodyBudget(16 * 1024 * 1024),
+        isTrusted: () => false,
+        clock: () => performance.now(),
+        onRequest: () => {},
+      },
+      { ...rawEdgeOptions, ...some },
+    );
+    this.#edge.listen(0, '127.0.0.1');
+    await once(this.#edge, 'listening');
+    return this;
+  }
+
+  get port(): number {
+    const address = this.#edge?.address() as AddressInfo | undefined;
+    return address?.port ?? 0;
+  }
+
+  connections(): Promise<number> {
+    return new Promise(resolve => this.#edge?.getConnections((_error, count) => resolve(count)));
+  }
+
+  /** Sends octets (latin-1), in several writes if there are several, and gives all that comes until the proxy closes. */
+  exchange(...texts: readonly string[]): Promise<string> {
+    return this.#talk(texts, false);
+  }
+
+  /** The same, and ends its own side at once. */
+  finish(...texts: readonly string[]): Promise<string> {
+    return this.#talk(texts, true);
+  }
+
+  async #talk(texts: readonly string[], isEnding: boolean): Promise<string> {
+    const socket = connect({ port: this.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    let received = '';
+    socket.on('data', octets => {
+      received += octets.toString('latin1');
+    });
+    socket.on('error', () => {});
+    const closed = new Promise<void>(resolve => socket.once('end', resolve).once('close', () => resolve()));
+    for (const text of texts) {
+      await new Promise(resolve => socket.write(Buffer.from(text, 'latin1'), resolve));
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    if (isEnding) socket.end();
+    await closed;
+    socket.destroy();
+    return received;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#edge?.closeAllConnections();
+    await new Promise(resolve => this.#edge?.close(resolve));
+    await this.#upstream?.close();
+    await this.origin[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { parseRequests, type StrictRequest } from './strict-http.ts';
+
+/**
+ * An origin that speaks octets: reads what it gets as the strictest of readers, and answers each whole request with what `answer` says,
+ * verbatim; `undefined` closes.
+ */
+export class RawOrigin implements AsyncDisposable {
+  answer: (request: StrictRequest) => string | undefined = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+  /** In order of arrival, of all connections. */
+  readonly requests: StrictRequest[] = [];
+  /** What was no HTTP to a strict reader, or ended within a request. */
+  readonly complaints: string[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #server = createServer(socket => this.#serve(socket));
+
+  async listen(): Promise<this> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return this;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket);
+    let text = '';
+    socket.on('data', octets => {
+      text += octets.toString('latin1');
+      try {
+        const { requests, rest } = parseRequests(text);
+        text = rest;
+        for (const request of requests) {
+          this.requests.push(request);
+          const answer = this.answer(request);
+          if (answer === undefined) socket.end();
+          else socket.write(Buffer.from(answer, 'latin1'));
+        }
+      } catch (error) {
+        this.complaints.push(String(error));
+        socket.destroy();
+      }
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      if (text !== '') this.complaints.push(`ended within ${JSON.stringify(text)}`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise(resolve => this.#server.close(resolve));
+  }
+}
