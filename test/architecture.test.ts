@@ -37,6 +37,7 @@ const core = [
   'services/proxy/wire/request-stream.ts',
   'services/worker/balancer.ts',
   'services/worker/job-gate.ts',
+  'services/worker/response-framing.ts',
   'services/demo/message-list.ts',
   'services/demo/post-id.ts',
   'services/demo/post.ts',

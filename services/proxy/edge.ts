@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { Part } from '../../proto/gen/warren/proxy/v1/job.ts';
+import type { Head, Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../config/config.ts';
 import { isTraceparent } from '../lib/trace.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, etagMatches, type Hit, shortBody, storedResponse } from './cache-store.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type Fields, listOf, requestFields, responseFields } from './fields.ts';
+import { formatInterim, isInterim } from './interim.ts';
 import { maxForwards } from './max-forwards.ts';
 import { refuseSocket, sendRefusal } from './refusal.ts';
 import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
@@ -195,6 +196,7 @@ class Transaction {
       },
       {
         part: part => {
+          if (part.head && isInterim(part.head.status)) return this.#interim(part.head);
           this.#response.off('close', onClose);
           this.#answer(route, part);
         },
@@ -210,6 +212,14 @@ class Transaction {
       this.#record(499, { reason: 'client went away' });
     };
     this.#response.on('close', onClose);
+  }
+
+  /** Only while it is this response's turn, and to whoever can know of it (RFC 9110 §15.2: not to HTTP/1.0). */
+  #interim({ status, fields }: Head): void {
+    const { socket, headersSent } = this.#response;
+    if (!socket || headersSent || this.#request.httpVersion === '1.0') return;
+    const text = formatInterim(status, fields);
+    if (text !== undefined) socket.write(text, 'latin1');
   }
 
   #answer(route: Route, { head, failure, body }: Part): void {

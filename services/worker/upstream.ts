@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
 import { messageOf } from '../lib/failure.ts';
+import { responseProblem } from './response-framing.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -67,10 +68,11 @@ export class Upstream {
     });
   }
 
-  /** Never rejects. Redirects are passed on, not followed. */
+  /** Never rejects. Redirects are passed on, not followed. @param onInterim for each 1xx before the response (RFC 9110 §15.2) */
   call(
     { method, target, fields, body }: UpstreamRequest,
     signal: Cancellation,
+    onInterim?: (status: number, fields: string[]) => void,
   ): Promise<UpstreamResponse | UpstreamFailure> {
     return new Promise(resolve => {
       let isSent = false;
@@ -101,9 +103,13 @@ export class Upstream {
             abort = reason => controller.abort(reason);
           },
           onResponseStart: (controller, statusCode) => {
-            if (statusCode < 200) return;
-            status = statusCode;
             received = latin1(controller.rawHeaders);
+            if (statusCode < 200) return onInterim?.(statusCode, received);
+            status = statusCode;
+            const problem = responseProblem(received);
+            if (problem === undefined) return;
+            finish({ kind: 'broken', reason: problem });
+            controller.abort(new Error(problem));
           },
           onResponseData: (controller, chunk) => {
             length += chunk.length;

@@ -48,22 +48,24 @@ export class RawEdge implements AsyncDisposable {
       canTake: () => true,
       dispatch(request: JobRequest, listener: JobListener): () => void {
         const signal = new Cancellation();
-        upstream.call(request, signal).then(outcome => {
-          const part = {
-            job: '',
-            attempt: '',
-            index: 0,
-            last: true,
-            body: Buffer.alloc(0),
-            head: undefined,
-            failure: undefined,
-          };
+        const whole = {
+          job: '',
+          attempt: '',
+          index: 0,
+          last: true,
+          body: Buffer.alloc(0),
+          head: undefined,
+          failure: undefined,
+        };
+        const onInterim = (status: number, fields: string[]): void =>
+          listener.part({ ...whole, last: false, head: { status, fields, upstream: '' } });
+        upstream.call(request, signal, onInterim).then(outcome => {
           if (outcome.kind === 'response') {
             const head = { status: outcome.status, fields: outcome.fields, upstream: '' };
-            listener.part({ ...part, head, body: outcome.body });
+            listener.part({ ...whole, head, body: outcome.body });
           } else if (outcome.kind !== 'aborted') {
             const status = outcome.kind === 'invalid' ? 400 : 502;
-            listener.part({ ...part, failure: { status, reason: outcome.reason, upstream: '' } });
+            listener.part({ ...whole, failure: { status, reason: outcome.reason, upstream: '' } });
           }
         });
         return () => signal.abort();

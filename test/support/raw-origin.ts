@@ -4,10 +4,11 @@ import { parseRequests, type StrictRequest } from './strict-http.ts';
 
 /**
  * An origin that speaks octets: reads what it gets as the strictest of readers, and answers each whole request with what `answer` says,
- * verbatim; `undefined` closes.
+ * verbatim; `undefined`: says its last words and closes.
  */
 export class RawOrigin implements AsyncDisposable {
   answer: (request: StrictRequest) => string | undefined = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+  lastWords = '';
   /** In order of arrival, of all connections. */
   readonly requests: StrictRequest[] = [];
   /** What was no HTTP to a strict reader, or ended within a request. */
@@ -36,7 +37,7 @@ export class RawOrigin implements AsyncDisposable {
         for (const request of requests) {
           this.requests.push(request);
           const answer = this.answer(request);
-          if (answer === undefined) socket.end();
+          if (answer === undefined) socket.end(Buffer.from(this.lastWords, 'latin1'));
           else socket.write(Buffer.from(answer, 'latin1'));
         }
       } catch (error) {
