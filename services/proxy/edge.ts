@@ -56,7 +56,8 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
     if (guard?.isLast) response.shouldKeepAlive = false;
     if (!before) return act(transaction);
     before.once('close', () => {
-      if (!request.socket.destroyed) act(transaction);
+      // Meanwhile its client may have gone, or its body broken off.
+      if (!request.socket.destroyed && !response.headersSent) act(transaction);
     });
   };
   const server = createServer(
@@ -78,8 +79,8 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
   guardServer(server, 'connection', {
     headerLimit: options.headerLimit,
     headerTimeoutMs: options.headerTimeoutMs,
-    refuse: (socket, fault) =>
-      refuseSocket(socket, { ...fault, fields: fault.status === 405 ? ['Allow', served] : [] }),
+    refuse: (socket, fault, isHead) =>
+      refuseSocket(socket, { ...fault, fields: fault.status === 405 ? ['Allow', served] : [] }, isHead),
   });
   let connections = 0;
   server.on('connection', (socket: Socket) => {

@@ -48,16 +48,19 @@ export function sendRefusal(
   response.end(request.method === 'HEAD' ? undefined : text);
 }
 
-/** For connections on which there is no request to answer: a whole response, after which they close. */
-export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Refusal): void {
+/**
+ * For connections on which there is no request to answer: a whole response, after which they close.
+ * @param isHead without content (RFC 9110 §9.3.2)
+ */
+export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Refusal, isHead = false): void {
   // Node has taken its own listener off by now: a reset would be an uncaught error.
   socket.on('error', () => socket.destroy());
   const text = `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;
-  head += `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
+  if (!isHead) head += `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
   head += 'Cache-Status: warren; fwd=bypass\r\nVia: 1.1 warren\r\nConnection: close\r\n';
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  socket.end(`${head}\r\n${text}`);
+  socket.end(`${head}\r\n${isHead ? '' : text}`);
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
 }

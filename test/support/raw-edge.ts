@@ -30,9 +30,12 @@ export const wholeSite: Route = {
   deadlineMs: 30_000,
 };
 
+const budgetBytes = 16 * 1024 * 1024;
+
 /** The proxy's edge with a worker's upstream behind it, and that one's origin: all of the way that HTTP takes, without a broker. */
 export class RawEdge implements AsyncDisposable {
   readonly origin = new RawOrigin();
+  readonly #budget = new BodyBudget(budgetBytes);
   #edge: Server | undefined;
   #upstream: Upstream | undefined;
 
@@ -76,7 +79,7 @@ export class RawEdge implements AsyncDisposable {
         routes: new RouteTable(routes.map(each => ({ ...wholeSite, ...each }))),
         cache: new CacheStore(1024 * 1024),
         dispatcher: dispatcher as unknown as Dispatcher,
-        budget: new BodyBudget(16 * 1024 * 1024),
+        budget: this.#budget,
         isTrusted: () => false,
         clock: () => performance.now(),
         onRequest: () => {},
@@ -91,6 +94,13 @@ export class RawEdge implements AsyncDisposable {
   get port(): number {
     const address = this.#edge?.address() as AddressInfo | undefined;
     return address?.port ?? 0;
+  }
+
+  /** No request holds any of the room for bodies. */
+  isBudgetWhole(): boolean {
+    if (!this.#budget.take(budgetBytes)) return false;
+    this.#budget.give(budgetBytes);
+    return true;
   }
 
   connections(): Promise<number> {

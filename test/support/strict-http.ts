@@ -53,6 +53,13 @@ export function parseResponses(
     const isInterim = status < 200;
     const isBodiless = isInterim || status === 204 || status === 304 || methods[answered] === 'HEAD';
     if (!isInterim) answered++;
+    const isToTheEnd =
+      valuesOf(head.fields, 'content-length').length + valuesOf(head.fields, 'transfer-encoding').length === 0;
+    // Nothing says how long it is, but that the connection closes.
+    if (!isBodiless && isToTheEnd && valuesOf(head.fields, 'connection')[0] === 'close') {
+      responses.push({ status, fields: head.fields, body: head.rest });
+      return { responses, rest: '' };
+    }
     const body = isBodiless ? { body: '', rest: head.rest } : splitBody(head.rest, head.fields, undefined);
     if (!body) return { responses, rest };
     responses.push({ status, fields: head.fields, body: body.body });
@@ -110,4 +117,76 @@ function splitChunks(text: string) {
 
 function complain(what: string): never {
   throw new Error(`not strict HTTP: ${JSON.stringify(what)}`);
+}
+
+/** A request as RFC 9112 lets a recipient take it. */
+export interface ReadRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly body: string;
+}
+
+/**
+ * What the octets of one connection mean, for judging a server by: all requests up to the first thing that is not one beyond doubt, or is not
+ * whole, or after which the connection closes. It takes what a server may take: empty lines before a request, chunk extensions, trailers,
+ * later minor versions, the absolute form.
+ */
+export function readRequests(text: string): ReadRequest[] {
+  const found: ReadRequest[] = [];
+  let rest = text;
+  for (;;) {
+    rest = rest.replace(/^(?:\r\n)+/, '');
+    const end = rest.indexOf('\r\n\r\n');
+    if (end < 0) return found;
+    const [start = '', ...lines] = rest.slice(0, end).split('\r\n');
+    const [, method = '', target = '', minor = ''] =
+      /^(\S+) (?:http:\/\/[^/?#\s]*)?(\S*) HTTP\/1\.(\d)$/i.exec(start) ?? [];
+    if (method === '') return found;
+    const fields: [string, string][] = [];
+    for (const each of lines) {
+      const [, field = '', value = ''] = fieldLine.exec(each) ?? [];
+      if (field === '') return found;
+      fields.push([field.toLowerCase(), value]);
+    }
+    rest = rest.slice(end + 4);
+    const lengths = valuesOf(fields, 'content-length');
+    const codings = valuesOf(fields, 'transfer-encoding');
+    if (lengths.length + codings.length > 1) return found;
+    let body = '';
+    if (codings.length === 1) {
+      if (codings[0]?.toLowerCase() !== 'chunked' || minor === '0') return found;
+      const chunks = readChunks(rest);
+      if (!chunks) return found;
+      ({ body, rest } = chunks);
+    } else if (lengths.length === 1) {
+      if (!/^\d{1,15}$/.test(lengths[0] ?? '') || rest.length < Number(lengths[0])) return found;
+      body = rest.slice(0, Number(lengths[0]));
+      rest = rest.slice(Number(lengths[0]));
+    }
+    found.push({ method, target: target.startsWith('/') ? target : `/${target}`, body });
+    const options = valuesOf(fields, 'connection')
+      .join(',')
+      .toLowerCase()
+      .split(/[\t ]*,[\t ]*/);
+    if (options.includes('close') || (minor === '0' && !options.includes('keep-alive'))) return found;
+  }
+}
+
+function readChunks(text: string): { body: string; rest: string } | undefined {
+  let body = '';
+  let rest = text;
+  for (;;) {
+    const [line, digits = ''] = /^([0-9a-fA-F]+)(?:[\t ]*;[^\r\n]*)?\r\n/.exec(rest) ?? [];
+    if (line === undefined) return undefined;
+    const size = Number.parseInt(digits, 16);
+    rest = rest.slice(line.length);
+    if (size === 0) {
+      const [trailers] = /^(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n/.exec(rest) ?? [];
+      return trailers === undefined ? undefined : { body, rest: rest.slice(trailers.length) };
+    }
+    if (rest.slice(size, size + 2) !== '\r\n') return undefined;
+    body += rest.slice(0, size);
+    rest = rest.slice(size + 2);
+  }
 }

@@ -10,7 +10,7 @@ export interface GuardOptions {
   /** For a head to come whole, from its first octet. */
   readonly headerTimeoutMs: number;
   /** Answers on a connection on which there is no request to answer, and closes it. */
-  readonly refuse: (socket: Socket, fault: Fault | Timeout) => void;
+  readonly refuse: (socket: Socket, fault: Fault | Timeout, isHead: boolean) => void;
 }
 
 /** A head that did not come whole in time. */
@@ -146,7 +146,7 @@ export class Guard {
     this.#stream.end();
     clearTimeout(this.#timer);
     const refuse = (): void => {
-      if (this.#socket.writable) this.#options.refuse(this.#socket, fault);
+      if (this.#socket.writable) this.#options.refuse(this.#socket, fault, this.#stream.isHead);
       else this.#socket.destroy();
     };
     const before = this.#unfinished().at(-1);

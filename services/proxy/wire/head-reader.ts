@@ -64,6 +64,7 @@ export class HeadReader {
   #emptyLines = 0;
   #began = 0;
   #nameEnd = 0;
+  #method = '';
   #minor = 1;
   #edits: Edit[] = [];
   #refusal: Fault | undefined;
@@ -75,6 +76,11 @@ export class HeadReader {
   /** Something came that is no empty line. */
   get hasBegun(): boolean {
     return this.#place !== 'start';
+  }
+
+  /** The last method read is HEAD. */
+  get isHead(): boolean {
+    return this.#method === 'HEAD';
   }
 
   reset(): void {
@@ -106,6 +112,7 @@ export class HeadReader {
             break;
           }
           this.#place = 'method';
+          this.#method = '';
           this.#began = at - base;
           break;
         case 'method': {
@@ -115,6 +122,7 @@ export class HeadReader {
           if (octets[at] !== SP || at === begin)
             return malformed('the request line does not begin with a method and a space');
           const method = octets.toString('latin1', begin, at);
+          this.#method = method;
           // Said when the rest has turned out to be a request.
           if (method === 'CONNECT') this.#refusal = { status: 405, reason: 'CONNECT is not served' };
           else if (!this.#limits.methods.has(method)) this.#refusal = notImplemented;
@@ -128,6 +136,8 @@ export class HeadReader {
           if (at === limit) return this.#pause(octets, at, base);
           if (octets[at] !== SP || at === base + this.#began)
             return malformed('the request line is not "method target HTTP/1.1"');
+          if (this.#method !== 'CONNECT' && !isTarget(octets, base + this.#began, at))
+            return malformed('the target is neither a path nor a URL');
           at++;
           this.#place = 'version';
           this.#began = at - base;
@@ -248,6 +258,20 @@ export class HeadReader {
 
 /** RFC 9110 §15.6.2; also "a method longer than any that it implements" (RFC 9112 §3). */
 const notImplemented: Fault = { status: 501, reason: 'the method is not implemented' };
+
+const SLASH = 0x2f;
+const ASTERISK = 0x2a;
+const LETTER_H = 0x68;
+
+/** A path, `*`, or something that begins like a URL (RFC 9112 §3.2); the authority form is for CONNECT, which is refused. */
+function isTarget(octets: Buffer, from: number, to: number): boolean {
+  const first = octets[from] ?? 0;
+  if (first === SLASH) return true;
+  if (first === ASTERISK) return to === from + 1;
+  return (
+    (first | 0x20) === LETTER_H && /^https?:\/\/[^/?]/i.test(octets.toString('latin1', from, Math.min(to, from + 10)))
+  );
+}
 
 const none: readonly Edit[] = [];
 

@@ -53,6 +53,11 @@ export class RequestStream {
     return this.#mode === 'head' && this.#heads.hasBegun;
   }
 
+  /** The request at hand, or the last one, is HEAD. */
+  get isHead(): boolean {
+    return this.#heads.isHead;
+  }
+
   get isOver(): boolean {
     return this.#mode === 'over';
   }
