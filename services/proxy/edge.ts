@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Head, Part } from '../../proto/gen/warren/proxy/v1/job.ts';
@@ -6,6 +7,7 @@ import type { Route } from '../config/config.ts';
 import { isTraceparent } from '../lib/trace.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, etagMatches, type Hit, shortBody, storedResponse } from './cache-store.ts';
+import type { Certificate } from './certificate.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type Fields, listOf, requestFields, responseFields } from './fields.ts';
 import { formatInterim, isInterim } from './interim.ts';
@@ -13,7 +15,7 @@ import { maxForwards } from './max-forwards.ts';
 import { refuseSocket, sendRefusal } from './refusal.ts';
 import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
-import { type RequestTarget, requestTarget, withHost } from './request-target.ts';
+import { type RequestTarget, requestTarget, withHost, withoutDefaultPort } from './request-target.ts';
 import type { RouteTable } from './routes.ts';
 import type { Fault } from './wire/fault.ts';
 import { guardOf, guardServer } from './wire/guard.ts';
@@ -33,6 +35,8 @@ export interface EdgeOptions {
   readonly idleTimeoutMs: number;
   readonly headerTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+  /** Clients use TLS. */
+  readonly certificate?: Certificate | undefined;
 }
 
 export interface EdgeParts {
@@ -46,8 +50,8 @@ export interface EdgeParts {
   readonly onRequest: (record: RequestRecord) => void;
 }
 
-/** The HTTP/1.1 server: turns requests into jobs or answers them from the cache. */
-export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
+/** The HTTP/1.1 server, over TLS with a certificate: turns requests into jobs or answers them from the cache. */
+export function createEdge(parts: EdgeParts, options: EdgeOptions): Server | TlsServer {
   const begin = (request: IncomingMessage, response: ServerResponse, act: (transaction: Transaction) => void): void => {
     const transaction = new Transaction(request, response, parts, options);
     const guard = guardOf(request.socket);
@@ -60,30 +64,35 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Server {
       if (!request.socket.destroyed && !response.headersSent) act(transaction);
     });
   };
-  const server = createServer(
-    {
-      // The guard counts; Node counts otherwise.
-      maxHeaderSize: 2 * options.headerLimit,
-      headersTimeout: options.headerTimeoutMs,
-      requestTimeout: 0, // Bodies are timed by progress, not as a whole.
-      keepAliveTimeout: options.idleTimeoutMs,
-      connectionsCheckingInterval: 500,
-      requireHostHeader: false, // Checked by us, and said in words.
-      optimizeEmptyRequests: true,
-      noDelay: true,
-    },
-    (request, response) => begin(request, response, transaction => transaction.begin()),
-  );
+  const serverOptions = {
+    // The guard counts; Node counts otherwise.
+    maxHeaderSize: 2 * options.headerLimit,
+    headersTimeout: options.headerTimeoutMs,
+    requestTimeout: 0, // Bodies are timed by progress, not as a whole.
+    keepAliveTimeout: options.idleTimeoutMs,
+    connectionsCheckingInterval: 500,
+    requireHostHeader: false, // Checked by us, and said in words.
+    optimizeEmptyRequests: true,
+    noDelay: true,
+    allowHalfOpen: true, // node:http's own default, and not node:https's.
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    begin(request, response, transaction => transaction.begin());
+  const { certificate } = options;
+  const server = certificate
+    ? createTlsServer({ ...serverOptions, ...certificate, handshakeTimeout: options.headerTimeoutMs }, onRequest)
+    : createServer(serverOptions, onRequest);
+  const accepted = certificate ? 'secureConnection' : 'connection';
   // Fields above Node's limit of their number would be left out.
   server.maxHeadersCount = 0;
-  guardServer(server, 'connection', {
+  guardServer(server, accepted, {
     headerLimit: options.headerLimit,
     headerTimeoutMs: options.headerTimeoutMs,
     refuse: (socket, fault, isHead) =>
       refuseSocket(socket, { ...fault, fields: fault.status === 405 ? ['Allow', served] : [] }, isHead),
   });
   let connections = 0;
-  server.on('connection', (socket: Socket) => {
+  server.on(accepted, (socket: Socket) => {
     connections++;
     socket.once('close', () => connections--);
     if (connections <= options.maxConnections) return;
@@ -146,7 +155,7 @@ class Transaction {
     if (!route) return this.refuse(404, 'no route for this host and path');
     this.#route = route;
     this.#target = target;
-    this.#key = `${this.#scheme}://${target.host.toLowerCase()}${target.path}`;
+    this.#key = `${this.#scheme}://${withoutDefaultPort(target.host, this.#scheme)}${target.path}`;
 
     const lookup = lookupOf(method, rawHeaders);
     this.#forward = lookup.forward;

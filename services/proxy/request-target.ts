@@ -86,3 +86,11 @@ export function withHost(fields: Fields, host: string): string[] {
   }
   return kept;
 }
+
+/** In lower case, as two URLs for the same host are compared (RFC 9110 §4.2.3). */
+export function withoutDefaultPort(host: string, scheme: 'http' | 'https'): string {
+  const lower = host.toLowerCase();
+  const port = scheme === 'https' ? ':443' : ':80';
+  if (lower.endsWith(port)) return lower.slice(0, -port.length);
+  return lower.endsWith(':') ? lower.slice(0, -1) : lower;
+}

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import type { Route } from '../../services/config/config.ts';
 import { CacheStore } from '../../services/proxy/cache-store.ts';
+import type { Certificate } from '../../services/proxy/certificate.ts';
 import type { Dispatcher, JobListener, JobRequest } from '../../services/proxy/dispatcher.ts';
 import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
 import { BodyBudget } from '../../services/proxy/request-body.ts';
@@ -101,6 +103,11 @@ export class RawEdge implements AsyncDisposable {
     if (!this.#budget.take(budgetBytes)) return false;
     this.#budget.give(budgetBytes);
     return true;
+  }
+
+  /** As a new pair of certificate and key does, for connections to come. */
+  renew(certificate: Certificate): void {
+    if (this.#edge instanceof TlsServer) this.#edge.setSecureContext(certificate);
   }
 
   connections(): Promise<number> {

@@ -158,9 +158,6 @@ export class Guard {
   parserFailed({ code }: NodeJS.ErrnoException): void {
     if (this.#stream.isOver) return;
     switch (code) {
-      case 'HPE_INVALID_EOF_STATE':
-        this.#stream.end();
-        return this.#onBrokenBody?.(malformed('the connection ended within the body'));
       case 'ERR_HTTP_REQUEST_TIMEOUT':
         // Nothing came at all: a client that connected ahead of its time would take a 408 for the answer to its first request.
         if (!this.#stream.isWithinHead) this.#socket.destroy();
@@ -192,6 +189,10 @@ export class Guard {
    */
   readonly #onEnd = (): void => {
     if (this.#stream.isWithinHead) this.refuse(malformed('the connection ended within a request'));
+    else if (this.#stream.isWithinBody) {
+      this.#stream.end();
+      this.#onBrokenBody?.(malformed('the connection ended within the body'));
+    }
     this.#probeLater(0);
   };
 

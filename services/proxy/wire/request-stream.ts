@@ -53,6 +53,11 @@ export class RequestStream {
     return this.#mode === 'head' && this.#heads.hasBegun;
   }
 
+  /** Its head has been passed, and its body not to its end. */
+  get isWithinBody(): boolean {
+    return this.#mode === 'length' || this.#mode === 'chunked';
+  }
+
   /** The request at hand, or the last one, is HEAD. */
   get isHead(): boolean {
     return this.#heads.isHead;

@@ -673,6 +673,7 @@ describe('a connection', () => {
   test.each([
     ['its head', 'GET /x HTTP/1.1\r\nHost: a.exam'],
     ['its body', post('Content-Length: 10', 'hello')],
+    ['the body of what would be an upgrade', post('Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 10', 'hello')],
     ['its chunks', chunked('5\r\nhello\r\n')],
     ['the size of a chunk', chunked('5\r\nhello\r\n1')],
   ])('that ends within %s is told so, and the origin gets nothing (RFC 9112 §8)', async (_what, octets) => {
