@@ -9,12 +9,23 @@ import { parseRequests, type StrictRequest } from './strict-http.ts';
 export class RawOrigin implements AsyncDisposable {
   answer: (request: StrictRequest) => string | undefined = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
   lastWords = '';
+  /** What an answer waits for. */
+  delay: (() => Promise<void>) | undefined;
+  /** Resolves when a connection ends that waits for its answer. */
+  readonly broken: Promise<void>;
+  #onBroken: () => void = () => {};
   /** In order of arrival, of all connections. */
   readonly requests: StrictRequest[] = [];
   /** What was no HTTP to a strict reader, or ended within a request. */
   readonly complaints: string[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer(socket => this.#serve(socket));
+
+  constructor() {
+    this.broken = new Promise(resolve => {
+      this.#onBroken = resolve;
+    });
+  }
 
   async listen(): Promise<this> {
     this.#server.listen(0, '127.0.0.1');
@@ -29,13 +40,18 @@ export class RawOrigin implements AsyncDisposable {
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
     let text = '';
-    socket.on('data', octets => {
+    socket.on('data', async octets => {
       text += octets.toString('latin1');
       try {
         const { requests, rest } = parseRequests(text);
         text = rest;
         for (const request of requests) {
           this.requests.push(request);
+          if (this.delay) {
+            socket.once('close', this.#onBroken);
+            await this.delay();
+            socket.off('close', this.#onBroken);
+          }
           const answer = this.answer(request);
           if (answer === undefined) socket.end(Buffer.from(this.lastWords, 'latin1'));
           else socket.write(Buffer.from(answer, 'latin1'));
