@@ -40,7 +40,8 @@ export class HeadFields {
         this.#coding = value;
         break;
       case 'connection':
-        for (const option of value.toLowerCase().split(',')) this.#option(option.trim());
+        if (value === 'keep-alive') this.#wantsKeepAlive = true;
+        else for (const option of value.toLowerCase().split(',')) this.#option(option.trim());
         break;
       case 'proxy-connection':
         // Means nothing (RFC 9112 §C.2.2), but Node's parser believes it.

@@ -14,7 +14,7 @@ for (let octet = 0x80; octet <= 0xff; octet++) classes[octet] = valueOctet;
 for (const letter of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
   classes[letter.charCodeAt(0)] = (classes[letter.charCodeAt(0)] ?? 0) | tokenOctet;
 
-export const octetClasses: Readonly<Uint8Array> = classes;
+export const octetClasses: Uint8Array = classes;
 
 export const HTAB = 0x09;
 export const LF = 0x0a;
