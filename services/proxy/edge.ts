@@ -6,12 +6,14 @@ import type { Head, Part } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Route } from '../config/config.ts';
 import { isTraceparent } from '../lib/trace.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
-import { type CacheStore, etagMatches, type Hit, shortBody, storedResponse } from './cache-store.ts';
+import { type CacheStore, type Hit, shortBody, storedResponse } from './cache-store.ts';
+import { cachedAnswer } from './cached-answer.ts';
 import type { Certificate } from './certificate.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { type Fields, listOf, requestFields, responseFields } from './fields.ts';
+import { type Fields, requestFields, responseFields } from './fields.ts';
 import { formatInterim, isInterim } from './interim.ts';
 import { maxForwards } from './max-forwards.ts';
+import { answerQuickly } from './quick-answer.ts';
 import { refuseSocket, sendRefusal } from './refusal.ts';
 import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
@@ -85,9 +87,15 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Server | Tls
   const accepted = certificate ? 'secureConnection' : 'connection';
   // Fields above Node's limit of their number would be left out.
   server.maxHeadersCount = 0;
+  const quick = {
+    ...parts,
+    scheme: certificate ? ('https' as const) : ('http' as const),
+    keepAliveSeconds: Math.floor(options.idleTimeoutMs / 1000),
+  };
   guardServer(server, accepted, {
     headerLimit: options.headerLimit,
     headerTimeoutMs: options.headerTimeoutMs,
+    quick: (octets, socket) => answerQuickly(octets, socket, quick),
     refuse: (socket, fault, isHead) =>
       refuseSocket(socket, { ...fault, fields: fault.status === 405 ? ['Allow', served] : [] }, isHead),
   });
@@ -174,17 +182,14 @@ class Transaction {
     });
   }
 
-  #answerFromCache({ response, ageSeconds, ttlSeconds }: Hit): void {
-    const { method, rawHeaders } = this.#request;
-    const own = ['Age', String(ageSeconds), 'Cache-Status', `warren; hit; ttl=${ttlSeconds}`];
-    const ifNoneMatch = listOf(rawHeaders, 'if-none-match');
-    const isNotModified = ifNoneMatch !== undefined && etagMatches(ifNoneMatch, response.etag);
-    const status = isNotModified ? 304 : response.status;
-    const fields = isNotModified ? withoutLength(response.fields) : response.fields;
-    this.#response.writeHead(status, fields.concat(own));
-    if (isNotModified || method === 'HEAD') this.#response.end();
-    else endWith(this.#response, response.body, response.text);
+  #answerFromCache(hit: Hit): void {
+    const { method = 'GET', rawHeaders } = this.#request;
+    const { status, fields, isBodiless } = cachedAnswer(hit, method, rawHeaders);
+    this.#response.writeHead(status, fields);
+    if (isBodiless) this.#response.end();
+    else endWith(this.#response, hit.response.body, hit.response.text);
     if (hasBody(this.#request)) this.#request.resume();
+    guardOf(this.#request.socket)?.expectHit();
     this.#record(status, 'cache');
   }
 
@@ -308,12 +313,4 @@ function errorStatus(status: number | undefined): number {
 
 function retryAfter(seconds: number): string[] {
   return ['Retry-After', String(seconds)];
-}
-
-function withoutLength(fields: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'Content-Length') kept.push(fields[i] ?? '', fields[i + 1] ?? '');
-  }
-  return kept;
 }

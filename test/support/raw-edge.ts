@@ -38,6 +38,8 @@ const budgetBytes = 16 * 1024 * 1024;
 export class RawEdge implements AsyncDisposable {
   readonly origin = new RawOrigin();
   readonly #budget = new BodyBudget(budgetBytes);
+  /** Requests that Node's parser saw. */
+  parsed = 0;
   #edge: Server | undefined;
   #upstream: Upstream | undefined;
 
@@ -88,6 +90,7 @@ export class RawEdge implements AsyncDisposable {
       },
       { ...rawEdgeOptions, ...some },
     );
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) this.#edge.on(event, () => this.parsed++);
     this.#edge.listen(0, '127.0.0.1');
     await once(this.#edge, 'listening');
     return this;

@@ -9,6 +9,8 @@ export interface GuardOptions {
   readonly headerLimit: number;
   /** For a head to come whole, from its first octet. */
   readonly headerTimeoutMs: number;
+  /** May answer a plain request (whole, without a body, on a connection that goes on) at once. @returns whether it has */
+  readonly quick: (octets: Buffer, socket: Socket) => boolean;
   /** Answers on a connection on which there is no request to answer, and closes it. */
   readonly refuse: (socket: Socket, fault: Fault | Timeout, isHead: boolean) => void;
 }
@@ -64,6 +66,8 @@ export class Guard {
   #probe: NodeJS.Timeout | undefined;
   #isReleased = false;
   #isLast = false;
+  #isPlain = false;
+  #expectsHit = false;
   /** Not known to be finished, in order; the first is the one that the socket is being written. */
   readonly #responses: ServerResponse[] = [];
   #areSafe = true;
@@ -76,7 +80,10 @@ export class Guard {
       {
         head: head => this.#head(head),
         pass: octets => {
-          this.#parse(octets);
+          if (!this.#mayBeQuick() || !options.quick(octets, socket)) {
+            this.#expectsHit = false;
+            this.#parse(octets);
+          }
           return !this.#isReleased && !socket.isPaused();
         },
         refuse: (fault, isInBody) => this.#fault(fault, isInBody),
@@ -118,6 +125,16 @@ export class Guard {
       response.once('close', () => this.#socket.resume());
     }
     return before;
+  }
+
+  /** The request at hand was answered from the cache: the next one may be as well. */
+  expectHit(): void {
+    this.#expectsHit = true;
+  }
+
+  /** Not the first of its connection, so that Node's clock knows it to be in use; and not before another's answer. */
+  #mayBeQuick(): boolean {
+    return this.#expectsHit && this.#isPlain && this.#unfinished().length === 0;
   }
 
   #unfinished(): ServerResponse[] {
@@ -208,6 +225,7 @@ export class Guard {
 
   #head(head: Head): void {
     this.#isLast = head.isLast;
+    this.#isPlain = head.framing === 0 && !head.isLast && !head.isUpgrade && head.edits.length === 0;
     if (head.isLast) closeInStages(this.#socket);
     if (this.#timer) this.#stopTimer();
   }
