@@ -1,5 +1,6 @@
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { messageOf } from '../lib/failure.ts';
+import { dropContinue } from './continue-filter.ts';
 import { responseProblem } from './response-framing.ts';
 
 export interface UpstreamRequest {
@@ -57,10 +58,15 @@ export class Upstream {
     this.url = url;
     this.place = new URL(url).host;
     this.#responseLimit = responseLimit;
+    const connect = buildConnector({ timeout: connectTimeoutMs });
     this.#pool = new Pool(url, {
       connections,
       pipelining: 1,
-      connect: { timeout: connectTimeoutMs },
+      connect: (place, done) =>
+        connect(place, (...result) => {
+          if (result[1]) dropContinue(result[1]);
+          done(...result);
+        }),
       // The job's deadline bounds both; these would only add a second clock.
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -9,6 +9,8 @@ import { parseRequests, type StrictRequest } from './strict-http.ts';
 export class RawOrigin implements AsyncDisposable {
   answer: (request: StrictRequest) => string | undefined = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
   lastWords = '';
+  /** Says its answers octet by octet. */
+  isDripping = false;
   /** What an answer waits for. */
   delay: (() => Promise<void>) | undefined;
   /** Resolves when a connection ends that waits for its answer. */
@@ -19,7 +21,7 @@ export class RawOrigin implements AsyncDisposable {
   /** What was no HTTP to a strict reader, or ended within a request. */
   readonly complaints: string[] = [];
   readonly #sockets = new Set<Socket>();
-  readonly #server = createServer(socket => this.#serve(socket));
+  readonly #server = createServer({ noDelay: true }, socket => this.#serve(socket));
 
   constructor() {
     this.broken = new Promise(resolve => {
@@ -54,7 +56,12 @@ export class RawOrigin implements AsyncDisposable {
           }
           const answer = this.answer(request);
           if (answer === undefined) socket.end(Buffer.from(this.lastWords, 'latin1'));
-          else socket.write(Buffer.from(answer, 'latin1'));
+          else if (this.isDripping) {
+            for (const octet of Buffer.from(answer, 'latin1')) {
+              socket.write(Buffer.of(octet));
+              await new Promise(resolve => setImmediate(resolve));
+            }
+          } else socket.write(Buffer.from(answer, 'latin1'));
         }
       } catch (error) {
         this.complaints.push(String(error));

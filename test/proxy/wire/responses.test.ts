@@ -195,6 +195,38 @@ describe('before a response', () => {
     expect((await answers(said)).map(({ status }) => status)).toEqual([102, 103, 199, 200]);
   });
 
+  const unasked = 'HTTP/1.1 100 Continue\r\n\r\n';
+  test.each([
+    ['once', unasked + good],
+    ['twice', unasked + unasked + good],
+    ['with fields', `HTTP/1.1 100 Go on\r\nX: 1\r\n\r\n${good}`],
+    ['without a reason, from HTTP/1.0', `HTTP/1.0 100\r\n\r\n${good}`],
+  ])(
+    '100, which nobody asked for, is dropped: %s (RFC 9110 §15.2: "even if the client does not expect one")',
+    async (_what, said) => {
+      const [response, ...more] = await answers(said);
+      expect([response?.status, response?.body]).toEqual([200, 'ok']);
+      expect(more).toEqual([]);
+    },
+  );
+
+  test('100 is dropped however it is cut, and the same octets in a body stay', async () => {
+    const said = `${unasked}${ok}Content-Length: ${unasked.length}\r\n\r\n${unasked}`;
+    edge.origin.isDripping = true;
+    const [response] = await answers(said);
+    edge.origin.isDripping = false;
+    expect([response?.status, response?.body]).toEqual([200, unasked]);
+  });
+
+  test('100 without an end is 502', async () => {
+    expect((await answers('HTTP/1.1 100 Continue\r\nX: ', { isClosing: true })).map(({ status }) => status)).toEqual([
+      502,
+    ]);
+    expect((await answers(`HTTP/1.1 100 ${'x'.repeat(5_000)}\r\n\r\n${good}`)).map(({ status }) => status)).toEqual([
+      502,
+    ]);
+  });
+
   test('none is to HTTP/1.0, which does not know them (RFC 9110 §15.2: MUST NOT)', async () => {
     expect((await answers(hints + good, { version: '1.0' })).map(({ status }) => status)).toEqual([200]);
   });
