@@ -158,6 +158,9 @@ function contradictions(config: Config, command: CommandName, sources: ReadonlyM
     problems.push('TLS needs both broker.tls_cert and broker.tls_key: --tls-cert FILE --tls-key FILE');
   if (command === 'broker' && tlsCa !== undefined && tlsCert === undefined)
     problems.push('broker.tls_ca needs a certificate of the broker too: --tls-cert FILE --tls-key FILE');
+  const isEdge = command === 'proxy' || command === 'up';
+  if (isEdge && (config.proxy.tlsCert === undefined) !== (config.proxy.tlsKey === undefined))
+    problems.push('TLS needs both proxy.tls_cert and proxy.tls_key: --tls-cert FILE --tls-key FILE');
   return problems;
 }
 

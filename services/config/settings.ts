@@ -157,6 +157,16 @@ export const settings = {
     flag: { name: 'port', value: 'PORT' },
     commands: edge,
   }),
+  'proxy.tls_cert': setting(optional(text), undefined, {
+    doc: 'File with the certificate (PEM, with those between it and the root): clients use https only. Read again when it changes.',
+    flag: { name: 'tls-cert', value: 'FILE' },
+    commands: edge,
+  }),
+  'proxy.tls_key': setting(optional(text), undefined, {
+    doc: "File with the certificate's private key (PEM).",
+    flag: { name: 'tls-key', value: 'FILE' },
+    commands: edge,
+  }),
   'proxy.admin_host': setting(listenHost, '127.0.0.1', {
     doc: 'Address of the admin server (health, metrics, status).',
     flag: { name: 'admin-host', value: 'ADDRESS' },

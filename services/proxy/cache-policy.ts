@@ -104,6 +104,9 @@ export function storageOf(exchange: Exchange, routeTtlSeconds: number | undefine
     firstOf(responseFields, 'set-cookie') !== undefined;
   if (isPersonal && !isPublic) return undefined;
   if (firstOf(requestFields, 'range') !== undefined) return undefined;
+  // What a body may have asked for is not what the next GET asks for, which has the same key (RFC 9110 §9.3.1).
+  const length = firstOf(requestFields, 'content-length') ?? '0';
+  if (length !== '0' || firstOf(requestFields, 'transfer-encoding') !== undefined) return undefined;
   if (parseCacheControl(listOf(requestFields, 'cache-control')).has('no-store')) return undefined;
   const vary = (listOf(responseFields, 'vary') ?? '')
     .split(',')

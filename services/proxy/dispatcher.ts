@@ -14,6 +14,7 @@ import { bodyWindow } from '../lib/credit.ts';
 import { messageOf } from '../lib/failure.ts';
 import { decodeParts, encodeRequestPart, type ReceivedPart } from '../lib/parts.ts';
 import { randomId } from '../lib/random.ts';
+import { isInterim } from './interim.ts';
 import type { Ended, JobTable } from './job-table.ts';
 
 /** A request on its way to a worker. */
@@ -61,11 +62,6 @@ interface RunningJob {
   attempt: string;
   /** Request parts sent. */
   sent: number;
-}
-
-/** An informational head (RFC 9110 §15.2); 101 is the last that HTTP has to say. */
-export function isInterim({ head, last }: ReceivedPart): boolean {
-  return head !== undefined && !last && head.status >= 100 && head.status < 200 && head.status !== 101;
 }
 
 export interface DispatcherOptions {
@@ -275,7 +271,7 @@ export class Dispatcher {
   }
 
   #part(worker: string, part: ReceivedPart, now: number): void {
-    const isInformational = isInterim(part);
+    const isInformational = part.head !== undefined && !part.last && isInterim(part.head.status);
     const verdict = this.#table.part(part.job, { ...part, worker, isInformational }, now);
     if (verdict === 'gap') this.#lose(part.job, 'a part of the response was lost');
     const job = this.#jobs.get(part.job);

@@ -51,6 +51,23 @@ const endToEnd = new Set([
 /** What is said of the client to the upstream; a client's own word counts only from trusted addresses. */
 const forwarding = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded']);
 
+/** Further names under which upstreams look for who the client is: not for the client to say. */
+const claims = new Set(['x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip']);
+
+function isClaim(lower: string): boolean {
+  return claims.has(lower) || lower.startsWith('x-forwarded-');
+}
+
+/**
+ * `Content_Length` and the like: no field that we know, but the same one to whoever takes the name for a variable's, as CGI does (RFC
+ * 3875 §4.1.18).
+ */
+function isDisguised(lower: string): boolean {
+  if (!lower.includes('_')) return false;
+  const name = lower.replaceAll('_', '-');
+  return hopByHop.has(name) || forwarding.has(name) || endToEnd.has(name) || isClaim(name);
+}
+
 /** The first value, or undefined. @param name lower case */
 export function firstOf(fields: Fields, name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) if (isName(fields[i], name)) return fields[i + 1];
@@ -91,11 +108,12 @@ export function requestFields(received: Fields, httpVersion: string, peer: Peer)
     const name = received[i] ?? '';
     const value = received[i + 1] ?? '';
     const lower = name.toLowerCase();
-    if (hopByHop.has(lower) || dropped?.has(lower)) continue;
+    if (hopByHop.has(lower) || dropped?.has(lower) || isDisguised(lower)) continue;
     if (forwarding.has(lower)) {
       if (peer.isTrusted) heard[lower] = heard[lower] === undefined ? value : `${heard[lower]}, ${value}`;
       continue;
     }
+    if (!peer.isTrusted && isClaim(lower)) continue;
     if (lower === 'host') host = value;
     fields.push(name, value);
   }
@@ -138,7 +156,14 @@ export function responseFields(received: Fields, keepLength: boolean): string[] 
 
 /** Whether the upstream sees another value of this field than the client sent. @param name lower case */
 export function isRewritten(received: Fields, name: string): boolean {
-  return forwarding.has(name) || name === 'via' || (connectionOptions(received)?.has(name) ?? false);
+  return (
+    forwarding.has(name) ||
+    isClaim(name) ||
+    isDisguised(name) ||
+    name === 'via' ||
+    name === 'max-forwards' ||
+    (connectionOptions(received)?.has(name) ?? false)
+  );
 }
 
 function connectionOptions(fields: Fields): Set<string> | undefined {

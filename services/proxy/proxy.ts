@@ -1,9 +1,11 @@
 import { createServer, type Server } from 'node:http';
+import { Server as TlsServer } from 'node:https';
 import type { Bus } from '../bus/bus.ts';
 import type { Config } from '../config/config.ts';
 import { listen } from '../lib/listen.ts';
 import { createAdmin } from './admin.ts';
 import { CacheStore } from './cache-store.ts';
+import { CertificateWatch } from './certificate.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { createEdge } from './edge.ts';
 import { JobTable } from './job-table.ts';
@@ -16,6 +18,8 @@ import { createTrust } from './trust.ts';
 
 /** How long jobs wait for a broker that has just gone: a fail-over to another node takes less. */
 const brokerGraceMs = 1_000;
+/** How often the certificate's files are looked at; a new pair serves after two looks. */
+const certificatePollMs = 1_000;
 /** All request bodies held at once. */
 const bodyBudgetBytes = 512 * 1024 * 1024;
 
@@ -33,18 +37,35 @@ export interface ProxyCollaborators {
   readonly bus: Bus;
   /** Console text, whole lines. */
   readonly write: (text: string) => void;
+  /** For whoever runs it, a line. */
+  readonly warn: (line: string) => void;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
 }
 
-/** Starts the HTTP edge and the admin server. @throws Failure PORT_TAKEN, BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY */
-export async function startProxy({ bus, write, clock }: ProxyCollaborators, config: Config): Promise<Proxy> {
+/** Starts the HTTP edge and the admin server. @throws Failure PORT_TAKEN, TLS_FILE, BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY */
+export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators, config: Config): Promise<Proxy> {
   const { proxy: settings, routes, worker, log } = config;
   const lines = new LineWriter(write);
   const isConsole = log.format === 'console';
   const say = (line: string): void => {
     if (isConsole) lines.line(line);
   };
+  const { tlsCert: cert, tlsKey: key } = settings;
+  const tls =
+    cert === undefined || key === undefined
+      ? undefined
+      : await CertificateWatch.start(
+          { cert, key },
+          {
+            pollMs: certificatePollMs,
+            // Connections that there are keep theirs.
+            onChange: certificate => {
+              if (edge instanceof TlsServer) edge.setSecureContext(certificate);
+            },
+            warn,
+          },
+        );
   const table = new JobTable({ queueTimeoutMs: settings.queueTimeoutMs, leaseMs: worker.leaseMs, brokerGraceMs });
   const cache = new CacheStore(settings.cacheBytes);
   const services = [...new Set(routes.map(route => route.service))];
@@ -84,7 +105,7 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
         else if (log.format === 'json') lines.line(formatJson(record, new Date().toISOString()));
       },
     },
-    settings,
+    { ...settings, certificate: tls?.certificate },
   );
   let draining = false;
   const admin = createServer(
@@ -94,6 +115,7 @@ export async function startProxy({ bus, write, clock }: ProxyCollaborators, conf
     draining = true;
     // A WebSocket would never end by itself; its client finds another proxy.
     for (const tunnel of tunnels) tunnel.close();
+    tls?.watch.close();
     await Promise.all([closeServer(edge, drainMs), closeServer(admin, 0)]);
     await dispatcher.close();
     lines.flush();

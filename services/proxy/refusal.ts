@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { hasBody } from './request-body.ts';
+import { guardOf } from './wire/guard.ts';
 
 /** What the proxy itself says instead of an upstream. */
 export interface Refusal {
@@ -27,6 +28,10 @@ export function sendRefusal(
     status === 204
       ? []
       : ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(Buffer.byteLength(text))];
+  // Whoever sends one malformed request may mean something else by what follows it.
+  const isLast = isUnread || status === 400;
+  // Answered before the body had come: what is still on its way is not the next request.
+  if (isLast) guardOf(request.socket)?.leave();
   response.sendDate = true;
   // The name explicitly: an earlier attempt to send another head may have left its own.
   response.writeHead(status, STATUS_CODES[status] ?? '', [
@@ -37,55 +42,25 @@ export function sendRefusal(
     `warren; fwd=${forward}`,
     'Via',
     '1.1 warren',
-    ...(isUnread ? ['Connection', 'close'] : []),
+    ...(isLast ? ['Connection', 'close'] : []),
     ...fields,
   ]);
-  if (!isUnread || response.req.httpVersion === '1.0') {
-    response.end(request.method === 'HEAD' ? undefined : text);
-    return;
-  }
-  // Answered before the body had come. A close with unread data would reset the connection, and the reset takes the answer with it; so
-  // what is still on its way is read and dropped for a moment (RFC 9112 §9.6).
-  if (request.method === 'HEAD') response.flushHeaders();
-  else response.write(text);
-  const finish = (): void => {
-    clearTimeout(timer);
-    response.end();
-  };
-  const timer = setTimeout(finish, lingerMs);
-  request
-    .once('end', finish)
-    .once('close', finish)
-    .on('error', () => {});
-  request.resume();
+  response.end(request.method === 'HEAD' ? undefined : text);
 }
 
-/** For connections on which there is no request to answer: a whole response, after which they close. */
-export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Refusal): void {
+/**
+ * For connections on which there is no request to answer: a whole response, after which they close.
+ * @param isHead without content (RFC 9110 §9.3.2)
+ */
+export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Refusal, isHead = false): void {
   // Node has taken its own listener off by now: a reset would be an uncaught error.
   socket.on('error', () => socket.destroy());
   const text = `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;
-  head += `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
+  if (!isHead) head += `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
   head += 'Cache-Status: warren; fwd=bypass\r\nVia: 1.1 warren\r\nConnection: close\r\n';
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  socket.end(`${head}\r\n${text}`);
+  socket.end(`${head}\r\n${isHead ? '' : text}`);
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** What Node's parser does not take for HTTP. */
-export function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return refuseSocket(socket, { status: 431, reason: 'header larger than the limit' });
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return refuseSocket(socket, { status: 408, reason: 'the request took too long to arrive' });
-    default:
-      return refuseSocket(socket, { status: 400, reason: 'malformed request' });
-  }
 }

@@ -51,37 +51,46 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Gathers a request's body and calls back once: with it, with the beginning of a long one, with a refusal, or with undefined when the
- * client went away.
- * What it took from the budget the caller gives back when the request is over.
+ * client went away. What it took from the budget the caller gives back when the request is over.
+ * @param ask called when the body can come, for a client that waits for that
+ * @returns what stops it, without a call
  */
 export function gatherBody(
   request: IncomingMessage,
   limits: BodyLimits,
   budget: BodyBudget,
+  ask: (() => void) | undefined,
   done: (body: Buffer | LongBody | BodyRefusal | undefined) => void,
-): void {
+): () => void {
   if (!hasBody(request)) {
     done(nothing);
-    return;
+    return () => {};
   }
   const tooLarge: BodyRefusal = { status: 413, reason: `request body larger than ${limits.bytes} bytes` };
   if (Number(request.headers['content-length'] ?? 0) > limits.bytes) {
     done(tooLarge);
-    return;
+    return () => {};
   }
   if (Number(request.headers['content-length'] ?? 0) > limits.wholeBytes) {
+    ask?.();
     done({ beginning: nothing });
-    return;
+    return () => {};
   }
   const chunks: Buffer[] = [];
   let length = 0;
   let timer: NodeJS.Timeout;
-  const finish = (outcome: Buffer | LongBody | BodyRefusal | undefined): void => {
+  let isOver = false;
+  const stop = (outcome?: Buffer | LongBody | BodyRefusal): void => {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
     request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     // A late error of a connection that we give up on is nobody's any more.
     request.on('error', () => {});
     if (!outcome || 'status' in outcome) budget.give(length);
+  };
+  const finish = (outcome: Buffer | LongBody | BodyRefusal | undefined): void => {
+    stop(outcome);
     done(outcome);
   };
   const onData = (chunk: Buffer): void => {
@@ -101,5 +110,7 @@ export function gatherBody(
     () => finish({ status: 408, reason: `no byte of the body within ${limits.progressMs} ms` }),
     limits.progressMs,
   );
+  ask?.();
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  return stop;
 }

@@ -3,6 +3,7 @@ import type { ReceivedPart } from '../lib/parts.ts';
 import { ClientSink } from './client-sink.ts';
 import type { JobHandle } from './dispatcher.ts';
 import type { BodyBudget } from './request-body.ts';
+import { guardOf } from './wire/guard.ts';
 
 /** What goes on behind the first part of a response. */
 export interface Streaming {
@@ -25,8 +26,8 @@ export interface StreamedTerms {
   over(problem?: string): void;
 }
 
-/** How long a client may go on sending what nobody will read. */
-const lingerMs = 1_000;
+/** Milliseconds without a part after which a client that has sent its end counts as gone. */
+const silenceMs = 250;
 
 /**
  * A response whose head is with the client already, and whose body goes there as it comes. Ends as the upstream's did: whole, or broken off
@@ -39,6 +40,7 @@ export class StreamedResponse implements Streaming {
   #kept: Buffer[] | undefined;
   #keptBytes = 0;
   #isOver = false;
+  #silence: NodeJS.Timeout | undefined;
 
   constructor(terms: StreamedTerms) {
     const { request, response, job, length, stallMs, keep } = terms;
@@ -48,10 +50,13 @@ export class StreamedResponse implements Streaming {
     this.#sink = new ClientSink(response, request.socket, { stallMs, credit: until => job.credit(until) });
     response.flushHeaders();
     response.once('close', () => this.#end());
+    if (request.socket.readableEnded) this.#onClientsEnd();
+    else request.socket.once('end', this.#onClientsEnd);
   }
 
   part({ body, failure, last }: ReceivedPart): void {
     if (this.#isOver) return;
+    this.#silence?.refresh();
     if (this.#left !== undefined) {
       if (body.length > this.#left) return this.breakOff('the upstream sent more than it said');
       this.#left -= body.length;
@@ -75,23 +80,28 @@ export class StreamedResponse implements Streaming {
     this.#terms.request.socket.destroy();
   }
 
+  /**
+   * The client has sent its end. One that still listens gets what comes; one that has gone answers what is written to it with a reset. When
+   * nothing comes there is nothing to tell them by, and who listens for long in silence does not close half of its connection.
+   */
+  readonly #onClientsEnd = (): void => {
+    if (!this.#isOver) this.#silence = setTimeout(() => this.breakOff('client went away'), silenceMs);
+  };
+
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearTimeout(this.#silence);
+    this.#terms.request.socket.off('end', this.#onClientsEnd);
     this.#sink.done();
     this.#forget();
   }
 
-  /** Answered before all of the request had come: what is on its way is read and dropped for a moment, or a reset would overtake the answer. */
   #finish(): void {
     const { request, response } = this.#terms;
-    if (request.complete || request.destroyed) return void response.end();
-    const finish = (): void => {
-      clearTimeout(timer);
-      response.end();
-    };
-    const timer = setTimeout(finish, lingerMs);
-    request.once('end', finish).once('close', finish).resume();
+    // Answered before all of the request had come: what is still on its way is not the next one.
+    if (!request.complete) guardOf(request.socket)?.leave();
+    response.end();
   }
 
   #keep(body: Buffer): void {

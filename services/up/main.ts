@@ -42,7 +42,7 @@ export const run: Run = async (config, stop, io) => {
     const proxyBus = await bus('proxy', roles.proxy(services, queueType));
     const host = config.proxy.host === '' ? '127.0.0.1' : config.proxy.host;
     const proxy = await startProxy(
-      { bus: proxyBus, write: io.out, clock },
+      { bus: proxyBus, write: io.out, warn: line => log(`proxy: ${line}`), clock },
       { ...config, proxy: { ...config.proxy, host } },
     );
     ends.push(() => proxy.close(drainMs));
@@ -59,7 +59,7 @@ export const run: Run = async (config, stop, io) => {
 
     const rows = [
       ['broker', broker.describe],
-      ['proxy', `http://localhost:${proxy.port}`],
+      ['proxy', `${config.proxy.tlsCert === undefined ? 'http' : 'https'}://localhost:${proxy.port}`],
       ['admin', `http://localhost:${proxy.adminPort}/api/status (also /livez /readyz /metrics)`],
       ...demo.replicas.map(({ name, url }) => [name, `${url}, with a worker for service ${service}`]),
     ];

@@ -1,8 +1,10 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { messageOf } from '../lib/failure.ts';
+import { dropContinue } from './continue-filter.ts';
+import { responseProblem } from './response-framing.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -74,10 +76,15 @@ export class Upstream {
     this.url = url;
     this.place = new URL(url).host;
     this.#options = options;
+    const connect = buildConnector({ timeout: options.connectTimeoutMs });
     this.#pool = new Pool(url, {
       connections: options.connections,
       pipelining: 1,
-      connect: { timeout: options.connectTimeoutMs },
+      connect: (place, done) =>
+        connect(place, (...result) => {
+          if (result[1]) dropContinue(result[1]);
+          done(...result);
+        }),
       // The job's deadline bounds both; these would only add a second clock.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -120,6 +127,11 @@ export class Upstream {
           onResponseStart: (controller, status) => {
             const received = latin1(controller.rawHeaders);
             if (status < 200) return listener.informed(status, received);
+            const framing = responseProblem(received);
+            if (framing !== undefined) {
+              finish({ kind: 'broken', reason: framing });
+              return controller.abort(new Error(framing));
+            }
             control.onResume = () => controller.resume();
             listener.head(status, received);
           },
@@ -197,6 +209,8 @@ export class Upstream {
       );
       call.on('information', ({ statusCode, rawHeaders }) => listener.informed(statusCode, rawHeaders));
       call.on('response', response => {
+        const framing = responseProblem(response.rawHeaders);
+        if (framing !== undefined) return finish({ kind: 'broken', reason: framing });
         listener.head(response.statusCode ?? 0, response.rawHeaders);
         receive(response);
       });

@@ -47,6 +47,9 @@ export interface Worker {
   close(drainMs: number): Promise<void>;
 }
 
+/** For what was broken off at the end of the drain to be told to its proxies. */
+const lastWordsMs = 1_000;
+
 /** Resolves when jobs are being taken. @throws Failure BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY */
 export async function startWorker(collaborators: WorkerCollaborators, options: WorkerOptions): Promise<Worker> {
   const worker = new JobWorker(collaborators, options);
@@ -309,8 +312,17 @@ class JobWorker implements Worker, ExecutionHost {
       for (const execution of this.#running.values()) execution.abort();
       for (const answer of [...this.#claims.values()]) answer(undefined);
     }, drainMs);
-    await this.#jobs?.close();
-    await Promise.all([...this.#running.values()].map(execution => execution.done));
+    const drained = (async (): Promise<void> => {
+      await this.#jobs?.close();
+      await Promise.all([...this.#running.values()].map(execution => execution.done));
+    })();
+    // Without a broker nobody will confirm our last words.
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, drainMs + lastWordsMs);
+    });
+    await Promise.race([drained, patience]);
+    clearTimeout(timer);
     clearTimeout(force);
     clearInterval(this.#timer);
     this.#offState();

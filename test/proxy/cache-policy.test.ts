@@ -70,6 +70,14 @@ describe('what is stored', () => {
     expect(stored(undefined, { method })).toBeUndefined();
   });
 
+  test.each([[['Content-Length', '5']], [['transfer-encoding', 'chunked']]])(
+    'is no answer to a GET with a body, %j: the next GET without it has the same key (RFC 9110 §9.3.1)',
+    requestFields => {
+      expect(stored(undefined, { requestFields })).toBeUndefined();
+      expect(stored(undefined, { requestFields: ['Content-Length', '0'] })).toBeDefined();
+    },
+  );
+
   test.each([201, 203, 204, 206, 301, 304, 404, 410, 500])('is no %i (this issue stores 200s)', status => {
     expect(stored(undefined, { status })).toBeUndefined();
   });

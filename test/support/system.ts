@@ -52,7 +52,12 @@ export async function proxyUnderTest(
   const bus = createBus({ urls, name: 'proxy under test', role: roles.proxy([service], queueType) });
   const lines: string[] = [];
   const proxy = await startProxy(
-    { bus, write: text => lines.push(...text.trimEnd().split('\n')), clock: () => performance.now() },
+    {
+      bus,
+      write: text => lines.push(...text.trimEnd().split('\n')),
+      warn: line => lines.push(line),
+      clock: () => performance.now(),
+    },
     config,
   );
   return {
