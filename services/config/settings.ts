@@ -276,6 +276,11 @@ export function envName(key: SettingKey): string {
   return settingOf(key).env ?? `WARREN_${key.replace('.', '_').toUpperCase()}`;
 }
 
+/** The environment variable with the name of a file that holds the value. */
+export function fileVariable(key: SettingKey): string {
+  return `${envName(key)}_FILE`;
+}
+
 /** The default's text, as one would write it. */
 export function defaultText(key: SettingKey, command: CommandName): string {
   const row = settingOf(key);
