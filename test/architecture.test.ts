@@ -21,6 +21,7 @@ const core = [
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
   'services/bus/outbox.ts',
+  'services/bus/rights.ts',
   'services/bus/topology.ts',
   'services/proxy/cache-policy.ts',
   'services/proxy/cache-store.ts',

@@ -1,5 +1,6 @@
 import { broker } from './broker.ts';
 import type { Command } from './command.ts';
+import { configAccounts } from './config-accounts.ts';
 import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
@@ -10,4 +11,15 @@ import { up } from './up.ts';
 import { worker } from './worker.ts';
 
 /** All commands, in the order of `warren --help`. */
-export const commands: readonly Command[] = [up, broker, proxy, worker, demo, status, health, configInit, configShow];
+export const commands: readonly Command[] = [
+  up,
+  broker,
+  proxy,
+  worker,
+  demo,
+  status,
+  health,
+  configInit,
+  configShow,
+  configAccounts,
+];
