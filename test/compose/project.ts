@@ -38,8 +38,18 @@ docker compose --profile '*' down --volumes --remove-orphans --timeout 2
 docker image rm --force "$WARREN_IMAGE"
 `;
 
-/** @param files further compose files */
-export async function composeProject(profile?: string, files: readonly string[] = []): Promise<Project> {
+export interface ProjectOptions {
+  readonly profile?: string;
+  /** Further compose files, from the root of the checkout. */
+  readonly files?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function composeProject({
+  profile = '',
+  files = [],
+  env: own = {},
+}: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
   const ports = await Promise.all(Array.from({ length: 7 }, freePort));
@@ -49,7 +59,7 @@ export async function composeProject(profile?: string, files: readonly string[] 
     ...Object.fromEntries(inherited),
     COMPOSE_PROJECT_NAME: name,
     COMPOSE_FILE: ['docker-compose.yml', ...files].join(':'),
-    COMPOSE_PROFILES: profile ?? '',
+    COMPOSE_PROFILES: profile,
     COMPOSE_ANSI: 'never',
     WARREN_IMAGE: image,
     WARREN_NET: `10.${100 + Math.floor(Math.random() * 100)}`,
@@ -60,6 +70,7 @@ export async function composeProject(profile?: string, files: readonly string[] 
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
     WARREN_GRAFANA_PORT: grafana,
+    ...own,
   };
   const held = tether(`cd '${root}'\n${script}`, [], { env, graceMs: 60_000 });
   await held.firstLine;
