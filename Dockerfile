@@ -11,6 +11,10 @@ COPY tools tools
 COPY proto/gen proto/gen
 COPY services services
 RUN npm run --silent build
+# What the image has besides: made here, so that nothing runs in the image itself and one for another processor needs no emulator.
+RUN install -d -m 0700 /made/data /made/warren /made/warren/accounts /made/warren/accounts/broker \
+      /made/warren/accounts/proxy /made/warren/accounts/worker /made/warren/accounts/demo \
+ && install -d /made/bin && ln -s /app/bin/warren.js /made/bin/warren
 
 # No dependency has a binary of its own.
 FROM --platform=$BUILDPLATFORM node:24-trixie-slim AS dependencies
@@ -31,11 +35,10 @@ LABEL org.opencontainers.image.title="Warren" \
       org.opencontainers.image.revision="${WARREN_REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/node:24-trixie-slim"
 ENV NODE_ENV=production WARREN_DATA=/data WARREN_WORKER_HEALTH_PORT=8082
+COPY --from=build /made/bin/ /usr/local/bin/
 # Volumes that are mounted here for the first time take over this ownership.
-RUN ln -s /app/bin/warren.js /usr/local/bin/warren \
- && install -d -o node -g node -m 0700 /data \
-      /run/warren /run/warren/accounts /run/warren/accounts/broker /run/warren/accounts/proxy \
-      /run/warren/accounts/worker /run/warren/accounts/demo
+COPY --from=build --chown=node:node /made/data /data
+COPY --from=build --chown=node:node /made/warren /run/warren
 WORKDIR /app
 COPY LICENSE package.json ./
 COPY bin bin
