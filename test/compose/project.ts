@@ -34,6 +34,8 @@ exec 3<&0 </dev/null
 echo held
 while read -r _; do :; done <&3
 trap '' TERM
+# Nobody reads us any more: a line to a closed pipe would end them half-way.
+exec >/dev/null 2>&1
 docker compose --profile '*' down --volumes --remove-orphans --timeout 2
 docker image rm --force "$WARREN_IMAGE"
 `;
