@@ -8,6 +8,7 @@ const here = await brokersHere(process.env);
 const long = process.env.WARREN_LONG ? [] : ['test/**/*.long.test.ts'];
 const reporter = brokerReporter(here);
 const integration = ['test/**/*.broker.test.ts'];
+const acceptance = ['test/compose/**/*.test.ts'];
 // Two cores. Files, not tests within a file, run side by side.
 const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 60_000 };
 
@@ -30,7 +31,7 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...integration, ...long],
+          exclude: [...integration, ...acceptance, ...long],
         },
       },
       ...here.projects.map(({ name, globalSetup, why }) => ({
@@ -44,6 +45,20 @@ export default defineConfig({
           ...(why === undefined ? {} : { provide: { whyNoBroker: why } }),
         },
       })),
+      // Minutes, and the whole machine: only when asked for (`npm run test:compose`), and one file after the other.
+      ...(process.env.WARREN_COMPOSE
+        ? [
+            {
+              test: {
+                ...common,
+                name: 'compose',
+                include: acceptance,
+                fileParallelism: false,
+                sequence: { groupOrder: 2 },
+              },
+            },
+          ]
+        : []),
     ],
   },
 });

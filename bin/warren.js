@@ -5,7 +5,7 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (major < 24 || (major === 24 && minor < 15)) {
   process.stderr.write(
-    `warren: needs Node 24.15 or later, and this is ${process.versions.node}; inside the checkout, "npx warren ..." and "npm start" bring their own\n`,
+    `warren: needs Node 24.15 or later (https://nodejs.org), and this is ${process.versions.node}; a checkout brings its own: npm start, npx warren ...\n`,
   );
   process.exitCode = 1;
 } else {

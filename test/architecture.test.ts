@@ -21,6 +21,7 @@ const core = [
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
   'services/bus/outbox.ts',
+  'services/bus/rights.ts',
   'services/bus/topology.ts',
   'services/proxy/cache-policy.ts',
   'services/proxy/cache-store.ts',
@@ -274,6 +275,16 @@ function computedImports(tree: Tree): string[] {
   return tree.filter(({ imports }) => imports.some(({ to }) => to === '?')).map(({ path }) => path);
 }
 
+/** What a package that was installed without its development dependencies could not import. */
+function undeclared(tree: Tree, dependencies: readonly string[]): string[] {
+  return tree.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ to, isType }) => !isType && !/^(?:node:|services\/|proto\/|tui\/|\?$)/.test(to))
+      .filter(({ to }) => !dependencies.includes(/^(?:@[^/]+\/)?[^/]+/.exec(to)?.[0] ?? ''))
+      .map(({ to }) => `${path} imports ${to}`),
+  );
+}
+
 /** Each cycle once, from its first file in order of names. Of what runs: two types may name each other. */
 function cycles(tree: Tree): string[] {
   const next = new Map(
@@ -307,7 +318,7 @@ describe('the project', () => {
     const services = new Set(project.map(({ path }) => serviceOf(path)));
     for (const service of ['bus', 'cli', 'config', 'demo', 'lib', 'proxy', 'up', 'worker'])
       expect(services).toContain(service);
-    const edge = project.find(({ path }) => path === 'services/proxy/edge.ts');
+    const edge = project.find(({ path }) => path === 'services/proxy/transaction.ts');
     expect(edge?.imports).toContainEqual({ to: 'services/proxy/fields.ts', isType: false, isLazy: false });
     expect(edge?.imports).toContainEqual({ to: 'services/config/config.ts', isType: true, isLazy: false });
     expect(edge?.imports).toContainEqual({ to: 'node:http', isType: false, isLazy: false });
@@ -338,7 +349,7 @@ describe('the project', () => {
   });
 
   test("has no file that becomes everyone's drawer", () => {
-    const everything = ['services', 'tui', 'test', 'bench', 'bin', 'proto/warren'].flatMap(folder =>
+    const everything = ['services', 'tui', 'test', 'bench', 'bin', 'tools', 'proto/warren'].flatMap(folder =>
       listFiles(folder, ['']),
     );
     expect(everything.length).toBeGreaterThan(100);
@@ -356,6 +367,12 @@ describe('the project', () => {
 
   test('imports nothing by a computed name, which nobody could check', () => {
     expect(computedImports(project)).toEqual([]);
+  });
+
+  test('runs on its dependencies alone, without those for development', () => {
+    const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const { dependencies } = manifest as { dependencies: Record<string, string> };
+    expect(undeclared([...project, ...readTree('proto/gen')], Object.keys(dependencies))).toEqual([]);
   });
 
   test('has no import cycles', () => {
@@ -544,6 +561,18 @@ describe('the rules bite on', () => {
       'services/proxy/x.ts imports amqplib',
       'services/worker/x.ts imports amqplib/callback_api.js',
       'services/bus/y.ts calls sendToQueue',
+    ]);
+  });
+
+  test('packages that are not declared, unless only for their types', () => {
+    const text = `
+      import { a } from 'vitest'; import b from '@scope/b/deep.js'; const c = () => import('late');
+      import type { D } from 'types-only'; import 'node:fs'; import './y.ts'; import { e } from 'e/f'; import g from '@x/g';
+    `;
+    expect(undeclared(treeOf({ 'services/a/x.ts': text }), ['e', '@x/g'])).toEqual([
+      'services/a/x.ts imports vitest',
+      'services/a/x.ts imports @scope/b/deep.js',
+      'services/a/x.ts imports late',
     ]);
   });
 

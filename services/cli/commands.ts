@@ -1,12 +1,25 @@
 import { broker } from './broker.ts';
 import type { Command } from './command.ts';
+import { configAccounts } from './config-accounts.ts';
 import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
+import { health } from './health.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { worker } from './worker.ts';
 
 /** All commands, in the order of `warren --help`. */
-export const commands: readonly Command[] = [up, broker, proxy, worker, demo, status, configInit, configShow];
+export const commands: readonly Command[] = [
+  up,
+  broker,
+  proxy,
+  worker,
+  demo,
+  status,
+  health,
+  configInit,
+  configShow,
+  configAccounts,
+];

@@ -19,6 +19,7 @@ ${INDENT}warren COMMAND --help   the flags of a command, with defaults and envir
 ${INDENT}warren --version        the version
 
 Settings: defaults, then warren.ini (or --config FILE), then the environment (WARREN_…), then flags; the last one counts.
+A variable with _FILE behind its name (WARREN_BROKER_URL_FILE) names a file that holds the value: for passwords and secrets.
 `;
 }
 

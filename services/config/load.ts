@@ -1,14 +1,14 @@
-import { messageOf } from '../lib/failure.ts';
 import type { Config, Source } from './config.ts';
+import { readVariables } from './environment.ts';
 import { type FileLayer, readSettings } from './file.ts';
 import { parseFlags } from './flags.ts';
 import { parseIni } from './ini.ts';
 import { isOriginFile, readOriginSettings } from './origin.ts';
-import { describeInvalid, failOnAny, placeOf } from './problem.ts';
+import { codeOf, describeInvalid, describeUnreadable, failOnAny, placeOf } from './problem.ts';
 import type { RouteSetting } from './route.ts';
 import { createConvict, findInvalid } from './schema.ts';
 import type { CommandName } from './setting.ts';
-import { envName, type SettingKey, settingKeys, settingOf } from './settings.ts';
+import { type SettingKey, settingKeys, settingOf } from './settings.ts';
 
 export interface LoadOptions {
   readonly command: CommandName;
@@ -46,26 +46,23 @@ export function loadSettings(options: LoadOptions): Loaded {
   // A slip here may be why the file would be wrong (--config), so it is told first.
   failOnAny(flags.problems);
   const file = readLayer(options, flags.config);
-  const env = variablesIn(options.env);
+  const env = readVariables(options.env, options.readFile);
   const sources = new Map<SettingKey, Source>(settingKeys.map(key => [key, { kind: 'default' }]));
 
-  const layers = createConvict(options.command, env);
+  const layers = createConvict(options.command, env.texts);
   if (file !== undefined) {
     layers.load(nest(file));
     for (const [key, { source }] of file.values) sources.set(key, source);
     if (file.routes !== undefined) sources.set('routes', file.routes.source);
   }
-  for (const key of settingKeys) {
-    const name = envName(key);
-    if (Object.hasOwn(env, name)) sources.set(key, { kind: 'env', name });
-  }
+  for (const [key, name] of env.names) sources.set(key, { kind: 'env', name });
   for (const [key, text] of flags.values) {
     layers.set(key, text);
     sources.set(key, { kind: 'flag', name: `--${settingOf(key).flag?.name}` });
   }
 
   const invalid = findInvalid(layers).map(problem => describeInvalid(problem, sources));
-  failOnAny([...(file?.problems ?? []), ...invalid]);
+  failOnAny([...env.problems, ...(file?.problems ?? []), ...invalid]);
   const config = createConfig(key => layers.get(key), file?.origin ?? false);
   failOnAny(contradictions(config, options.command, sources));
   const values = settingKeys.map(key => {
@@ -82,16 +79,8 @@ function readLayer(options: LoadOptions, named: string | undefined): FileLayer |
   try {
     text = options.readFile(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'ENOENT' && named === undefined) return undefined;
-    const reasons: Record<string, string> = {
-      ENOENT: 'there is no such file',
-      EACCES: 'no permission',
-      EISDIR: 'it is a folder',
-    };
-    failOnAny([
-      `${named === undefined ? path : `--config ${path}`} cannot be read: ${reasons[code] ?? messageOf(error)}`,
-    ]);
+    if (codeOf(error) === 'ENOENT' && named === undefined) return undefined;
+    failOnAny([`${named === undefined ? path : `--config ${path}`} ${describeUnreadable(error)}`]);
   }
   const ini = parseIni(text);
   if (!isOriginFile(ini)) return readSettings(path, ini);
@@ -99,16 +88,6 @@ function readLayer(options: LoadOptions, named: string | undefined): FileLayer |
   if (options.command === 'up')
     failOnAny([`${path} is an origin's settings file: warren proxy --config ${path} runs it`]);
   return readOriginSettings(path, ini);
-}
-
-/** A variable that is set to nothing counts as not set. */
-function variablesIn(env: LoadOptions['env']): Record<string, string> {
-  return Object.fromEntries(
-    settingKeys.flatMap(key => {
-      const value = env[envName(key)]?.trim();
-      return value ? [[envName(key), value]] : [];
-    }),
-  );
 }
 
 /** As convict wants a file's values: an object for each section. */

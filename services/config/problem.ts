@@ -1,4 +1,4 @@
-import { Failure } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { maskPasswords } from './address.ts';
 import type { Source } from './config.ts';
 import type { InvalidValue } from './schema.ts';
@@ -24,6 +24,22 @@ export function describeInvalid(invalid: InvalidValue, sources: ReadonlyMap<Sett
   const { key, message, value } = invalid;
   const place = isSettingKey(key) ? placeOf(key, sources.get(key)) : key;
   return `${place} ${message}${value === undefined || value.length > LONGEST_VALUE ? '' : `, not ${value}`}`;
+}
+
+/** Of a system error: `ENOENT`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'no permission',
+  EISDIR: 'it is a folder',
+};
+
+/** Why a file could not be read; reads on from its name. */
+export function describeUnreadable(error: unknown): string {
+  return `cannot be read: ${unreadable[codeOf(error)] ?? messageOf(error)}`;
 }
 
 /** @throws Failure CONFIG with the first problem, passwords masked, and how many more there are. */

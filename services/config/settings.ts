@@ -201,6 +201,10 @@ export const settings = {
     doc: 'Time to wait for a worker when none is alive; later: 503.',
     commands: edge,
   }),
+  'proxy.broker_grace_ms': setting(duration(0, DAY), 1000, {
+    doc: 'Time that requests wait for a broker that has just gone; longer: 503. A cluster fails over in less than 5 s.',
+    commands: edge,
+  }),
   'proxy.idle_timeout_ms': setting(duration(1, DAY), 60_000, {
     doc: 'Time that a client connection may idle between requests.',
     commands: edge,
@@ -263,10 +267,29 @@ export const settings = {
     doc: 'Time for running jobs to end when the worker stops.',
     commands: work,
   }),
+  'worker.health_host': setting(listenHost, '127.0.0.1', {
+    doc: "Address of the worker's health server.",
+    commands: ['worker'],
+  }),
+  'worker.health_port': setting(optional(port), undefined, {
+    doc: 'Port where `warren worker` tells whether it is well (/livez, /readyz); none: no such server.',
+    flag: { name: 'health-port', value: 'PORT' },
+    commands: ['worker'],
+  }),
+  'demo.host': setting(listenHost, '127.0.0.1', {
+    doc: 'Address that the sample backends of `warren demo` listen on.',
+    flag: { name: 'demo-host', value: 'ADDRESS' },
+    commands: ['demo'],
+  }),
   'demo.ports': setting(ports, [3001, 3002, 3003], {
-    doc: 'Loopback ports of the sample backends, one each; 0 is any free one.',
+    doc: 'Ports of the sample backends, one each; 0 is any free one.',
     flag: { name: 'demo-ports', value: 'PORTS' },
     commands: ['up', 'demo'],
+  }),
+  'demo.names': setting(list(text), [], {
+    doc: 'What the sample backends call themselves, in the order of their ports; none: backend-1, backend-2, ….',
+    flag: { name: 'demo-name', value: 'NAME', repeatable: true },
+    commands: ['demo'],
   }),
 } as const satisfies Record<string, Setting<unknown>>;
 
@@ -288,6 +311,11 @@ export function settingOf(key: SettingKey): Setting<unknown> {
 /** The environment variable of a setting. */
 export function envName(key: SettingKey): string {
   return settingOf(key).env ?? `WARREN_${key.replace('.', '_').toUpperCase()}`;
+}
+
+/** The environment variable with the name of a file that holds the value. */
+export function fileVariable(key: SettingKey): string {
+  return `${envName(key)}_FILE`;
 }
 
 /** The default's text, as one would write it. */

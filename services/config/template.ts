@@ -4,7 +4,8 @@ import { defaultText, envName, settingKeys, settingOf } from './settings.ts';
 
 const head = `# Settings of Warren. What is commented out with ; is the default.
 # Each can also be given in the environment, and some as a flag; a flag goes before the environment, the environment
-# before this file. Sizes: 8MiB, 64KiB or bytes. Times (_ms): 30s, 500ms, 2m or milliseconds. Lists: with commas.
+# before this file. A variable with _FILE behind its name (WARREN_BROKER_URL_FILE) names a file that holds the value: for
+# secrets. Sizes: 8MiB, 64KiB or bytes. Times (_ms): 30s, 500ms, 2m or milliseconds. Lists: with commas.
 `;
 
 const routesHead = `

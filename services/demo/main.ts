@@ -3,12 +3,12 @@ import { aborted } from '../lib/stop.ts';
 import { startReplicas } from './replicas.ts';
 
 /**
- * `warren demo`: the sample form on each of `demo.ports`, loopback only, until `stop` aborts.
+ * `warren demo`: the sample form on each of `demo.ports` until `stop` aborts.
  * @throws Failure PORT_TAKEN, PORT_REFUSED, or BUS_… when the broker refuses the replicas for good
  */
 export const run: Run = async (config, stop, io) => {
   const log = (line: string): void => io.err(`${line}\n`);
-  const started = await startReplicas({ brokerUrls: config.broker.url, ports: config.demo.ports }, log);
+  const started = await startReplicas({ brokerUrls: config.broker.url, ...config.demo }, log);
   try {
     for (const { name, url } of started.replicas) io.out(`${name} serves the form on ${url}\n`);
     const stopped = aborted(stop);

@@ -11,12 +11,18 @@ export interface Replicas {
 }
 
 /**
- * Starts one replica for each port, `backend-1`…, each with a bus of its own, as if on machines of their own.
+ * Starts one replica for each port, each with a bus of its own, as if on machines of their own. Those without a name
+ * are `backend-1`… by their place.
  * All of them or none.
  * @throws Failure PORT_TAKEN, PORT_REFUSED
  */
 export async function startReplicas(
-  { brokerUrls, ports, host = '127.0.0.1' }: { brokerUrls: readonly string[]; ports: readonly number[]; host?: string },
+  {
+    brokerUrls,
+    ports,
+    names = [],
+    host = '127.0.0.1',
+  }: { brokerUrls: readonly string[]; ports: readonly number[]; names?: readonly string[]; host?: string },
   log: (line: string) => void,
 ): Promise<Replicas> {
   const buses: Bus[] = [];
@@ -29,7 +35,7 @@ export async function startReplicas(
 
   try {
     for (const [index, port] of ports.entries()) {
-      const name = `backend-${index + 1}`;
+      const name = names[index] ?? `backend-${index + 1}`;
       const bus = createBus({ urls: brokerUrls, name, role: roles.demo() }, line => log(`${name}: ${line}`));
       buses.push(bus);
       replicas.push(await startDemo({ bus, now: Date.now }, { name, host, port }));

@@ -16,8 +16,6 @@ import { formatConsole, formatJson } from './request-log.ts';
 import { RouteTable } from './routes.ts';
 import { createTrust } from './trust.ts';
 
-/** How long jobs wait for a broker that has just gone: a fail-over to another node takes less. */
-const brokerGraceMs = 1_000;
 /** How often the certificate's files are looked at; a new pair serves after two looks. */
 const certificatePollMs = 1_000;
 /** All request bodies held at once. */
@@ -66,7 +64,8 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
             warn,
           },
         );
-  const table = new JobTable({ queueTimeoutMs: settings.queueTimeoutMs, leaseMs: worker.leaseMs, brokerGraceMs });
+  const { queueTimeoutMs, brokerGraceMs } = settings;
+  const table = new JobTable({ queueTimeoutMs, leaseMs: worker.leaseMs, brokerGraceMs });
   const cache = new CacheStore(settings.cacheBytes);
   const services = [...new Set(routes.map(route => route.service))];
   const metrics = new ProxyMetrics({

@@ -124,7 +124,8 @@ describe('config', () => {
 });
 
 describe('an old Node is told what to do', () => {
-  const message = /^warren: needs Node 24\.15 or later, and this is [^\n]+ "npm start" bring their own\n$/;
+  const message =
+    /^warren: needs Node 24\.15 or later [^\n]+ and this is [^\n]+ its own: npm start, npx warren \.\.\.\n$/;
 
   test.each(['12.22.12', '20.11.0', '24.14.9'])('%s', version => {
     const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nearest } from '../../services/config/nearest.ts';
@@ -78,6 +79,11 @@ describe('config init', () => {
 test('the reference for the documentation has a row for every setting', () => {
   const text = formatReference();
   for (const key of settingKeys) expect(text).toContain(`\`${envName(key)}\``);
+});
+
+test('the documentation has that reference as it is', () => {
+  // To write it anew: node -e "import('./services/config/reference.ts').then(m => console.log(m.formatReference()))"
+  expect(readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')).toContain(formatReference());
 });
 
 describe('a slip of the pen', () => {

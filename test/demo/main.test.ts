@@ -37,6 +37,32 @@ test('three replicas say where they serve, each its own name, until told to stop
   await expect(fetch(`${urls[0]?.[2]}/healthz`)).rejects.toThrow();
 });
 
+test('a replica may have a name of its own, and listen on all addresses', async () => {
+  const argv = [
+    '--broker',
+    'amqp://127.0.0.1:1',
+    '--demo-ports',
+    '0,0',
+    '--demo-host',
+    '0.0.0.0',
+    '--demo-name',
+    'first',
+  ];
+  const config = loadConfig({ command: 'demo', argv, env: {}, readFile: () => '' });
+  const lines: string[] = [];
+  const second = Promise.withResolvers<void>();
+  const out = (line: string) => void (lines.push(line) === 2 && second.resolve());
+  const stop = new AbortController();
+  const running = run(config, stop.signal, { out, err: () => {}, env: {}, cwd: '/' });
+  await second.promise;
+  expect(lines.map(line => line.replace(/\d+\n$/, ''))).toEqual([
+    'first serves the form on http://0.0.0.0:',
+    'backend-2 serves the form on http://0.0.0.0:',
+  ]);
+  stop.abort();
+  await running;
+});
+
 test('a taken port is named, and nothing is left running', async () => {
   const taken = createServer();
   await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve));

