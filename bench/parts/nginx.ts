@@ -28,7 +28,11 @@ function configuration(home: string, { pass, cache, backend }: Record<'pass' | '
   const forward = `
       proxy_pass http://backend;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+      client_max_body_size 0;
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header Via "1.1 nginx";
@@ -42,6 +46,7 @@ http {
   access_log off;
   keepalive_requests 1000000000;
 ${temp.join('\n')}
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   proxy_cache_path ${home}/store keys_zone=store:10m max_size=64m;
   upstream backend {
     server 127.0.0.1:${backend};
