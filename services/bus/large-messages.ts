@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 /** Messages from this size on count. */
 const largeBytes = 16 * 1024;
-const stepBytes = 8 * 1024 * 1024;
+const stepBytes = 2 * 1024 * 1024;
 
 let passed = 0;
 let collect: (() => void) | undefined;
@@ -11,7 +11,7 @@ let collect: (() => void) | undefined;
 /**
  * A large message has gone through. V8 sees of its buffers a few dozen bytes each, and so lets them lie until their memory, which it counts
  * apart, makes it walk the whole heap: at full speed that is every 64 MiB, and was 40 to 50 % of the processor's time of a streaming proxy or
- * worker (docs/benchmarks.md). A collection of the young generation alone every few MiB takes a millisecond, and frees the same buffers.
+ * worker (docs/benchmarks.md). A collection of the young generation alone every few MiB takes a millisecond, and frees most of the same buffers.
  */
 export function largePassed(bytes: number): void {
   if (bytes < largeBytes) return;

@@ -3,7 +3,7 @@ import { SendCredit } from '../lib/credit.ts';
 import type { BodyRefusal } from './request-body.ts';
 
 /** Bytes in one part at most; see `ResponseStream`. */
-const partBytes = 64 * 1024;
+const partBytes = 124 * 1024;
 
 export interface PumpOptions {
   /** Of the whole body; more: 413. */
