@@ -251,7 +251,9 @@ export class Transaction {
 
   #answer(route: Route, part: ReceivedPart): void {
     const { head, failure, body, last } = part;
-    if (!head) return this.refuse(errorStatus(failure?.status), failure?.reason ?? 'the worker sent no head');
+    // Broken in its first part, it is no response, whatever there is of it.
+    if (!head || (failure && last))
+      return this.refuse(errorStatus(failure?.status), failure?.reason ?? 'the worker sent no head');
     const { method = 'GET', rawHeaders } = this.#request;
     if (head.status < 200 || head.status > 999) {
       this.#job?.abandon();

@@ -45,7 +45,7 @@ export class ResponseStream {
     this.#ended.promise.catch(() => {});
   }
 
-  /** Resolves when the broker has the first part. */
+  /** Resolves when the broker has the first part; never, if there is none. */
   get begun(): Promise<void> {
     return this.#begun.promise;
   }
@@ -85,6 +85,8 @@ export class ResponseStream {
   /** The response is complete, or, with a failure, there is no response or no more of it. */
   end(failure?: Failure): void {
     if (this.#end) return;
+    // The proxy has heard nothing of it yet: better a whole 502 than the beginning of what cannot be completed.
+    if (failure && !this.hasBegun) this.restart();
     this.#end = { failure };
     this.#flush();
   }
@@ -109,7 +111,6 @@ export class ResponseStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.restart();
-    this.#begun.resolve();
     this.#ended.resolve();
   }
 

@@ -693,6 +693,14 @@ describe('what cannot be a job is refused', () => {
     expect((await scene.fetch('GET')).status).toBe(502);
   });
 
+  test('502 when a response broke in its first part, of which nothing is stored', async () => {
+    const failure = { status: 502, reason: 'broke', upstream: '' };
+    const head = { status: 200, fields: ['Cache-Control', 'max-age=60'], upstream: '' };
+    const scene = await edge({ script: job => job.part({ head, body: Buffer.from('half'), failure }) });
+    expect((await scene.fetch('GET')).status).toBe(502);
+    expect(scene.cache.entries).toBe(0);
+  });
+
   test('502 when the worker says nothing', async () => {
     const scene = await edge({ script: job => job.part({}) });
     expect((await scene.fetch('GET')).status).toBe(502);
