@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { ReceiveCredit } from '../lib/credit.ts';
+import { StallWatch } from './stall-watch.ts';
 
 export interface SinkOptions {
   /** Milliseconds without a byte taken after which the client is cut. */
@@ -15,25 +16,28 @@ export interface SinkOptions {
  */
 export class ClientSink {
   readonly #stream: Writable;
-  readonly #socket: Socket;
   readonly #options: SinkOptions;
   readonly #credit = new ReceiveCredit();
+  readonly #watch: StallWatch;
   #isDone = false;
 
   /** @param stream a response, or the socket itself once protocols were switched */
   constructor(stream: Writable, socket: Socket, options: SinkOptions) {
     this.#stream = stream;
-    this.#socket = socket;
     this.#options = options;
-    socket.on('timeout', this.#cut);
+    this.#watch = new StallWatch(stream, socket, options.stallMs);
+  }
+
+  /** The client has not taken all that came. */
+  get isBusy(): boolean {
+    return this.#credit.held > 0;
   }
 
   /** @returns false when it is more than was asked for */
   write(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
     if (!this.#credit.receive(chunk.length)) return false;
-    // Node's timer sees also what the system takes of one large write.
-    this.#socket.setTimeout(this.#options.stallMs);
+    this.#watch.waits(true);
     this.#stream.write(chunk, error => {
       if (!error) this.#taken(chunk.length);
     });
@@ -43,17 +47,13 @@ export class ClientSink {
   #taken(bytes: number): void {
     const until = this.#credit.consume(bytes);
     if (this.#isDone) return;
-    if (this.#credit.held === 0) this.#socket.setTimeout(0);
+    if (!this.isBusy) this.#watch.waits(false);
     if (until !== undefined) this.#options.credit(until);
   }
 
-  readonly #cut = (): void => {
-    if (!this.#isDone && this.#credit.held > 0) this.#socket.destroy();
-  };
-
-  /** Nothing more comes. What was written is still sent, within the same patience. */
+  /** Nothing more comes. What was written, and the end, are still sent within the same patience. */
   done(): void {
     this.#isDone = true;
-    this.#socket.off('timeout', this.#cut);
+    this.#watch.waits(true);
   }
 }

@@ -17,6 +17,7 @@ import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
 import { type RequestTarget, requestTarget, withHost, withoutDefaultPort } from './request-target.ts';
 import type { RouteTable } from './routes.ts';
+import { StallWatch } from './stall-watch.ts';
 import { StreamedResponse, type Streaming } from './streamed-response.ts';
 import { switchProtocols, Tunnel } from './tunnel.ts';
 import type { Fault } from './wire/fault.ts';
@@ -143,7 +144,7 @@ export class Transaction {
     const { status, fields, isBodiless } = cachedAnswer(hit, method, rawHeaders);
     this.#response.writeHead(status, fields);
     if (isBodiless) this.#response.end();
-    else endWith(this.#response, hit.response.body, hit.response.text);
+    else this.#endWith(hit.response.body, hit.response.text);
     if (hasBody(this.#request)) this.#request.resume();
     guardOf(this.#request.socket)?.expectHit();
     this.#record(status, 'cache');
@@ -199,6 +200,14 @@ export class Transaction {
         else this.refuse(status, reason);
       },
     });
+  }
+
+  #endWith(body: Buffer, text?: string): void {
+    const response = this.#response;
+    // A short body goes out with its head in one write, as text: a write of two pieces costs more than the copy.
+    if (body.length <= shortBody) return void response.end(text ?? body.toString('latin1'), 'latin1');
+    new StallWatch(response, this.#request.socket, this.#options.bodyTimeoutMs).waits(true);
+    response.end(body);
   }
 
   /** The client has gone before the end of its response. */
@@ -302,7 +311,7 @@ export class Transaction {
     if (last && !isEarly) {
       this.#response.off('close', this.#onClose);
       if (storage) store(Buffer.from(body));
-      if (hasContent) endWith(this.#response, body);
+      if (hasContent) this.#endWith(body);
       else this.#response.end();
       this.#record(head.status, { upstream: head.upstream });
       return;
@@ -337,6 +346,7 @@ export class Transaction {
 
   refuse(status: number, reason: string, fields: readonly string[] = []): void {
     this.#response.off('close', this.#onClose);
+    this.#pump?.stop();
     if (this.#response.destroyed || this.#response.headersSent) return;
     sendRefusal(this.#request, this.#response, { status, reason, fields }, this.#forward);
     this.#record(status, { reason });
@@ -360,12 +370,6 @@ export class Transaction {
       traceparent: typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined,
     });
   }
-}
-
-/** A short body goes out with its head in one write, as text: a write of two pieces costs more than the copy. */
-function endWith(response: ServerResponse, body: Buffer, text?: string): void {
-  if (body.length > shortBody) response.end(body);
-  else response.end(text ?? body.toString('latin1'), 'latin1');
 }
 
 function isRepeatable(method: string, hasHonouredKey: boolean): boolean {
