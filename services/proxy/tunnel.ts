@@ -100,7 +100,7 @@ export class Tunnel implements Streaming {
     const { socket, job } = this.#terms;
     this.#end(reason);
     job.abandon();
-    socket.write(closeFrame(code, reason.slice(0, 120)));
+    socket.write(closeFrame(code, reason));
     this.#linger();
   }
 
