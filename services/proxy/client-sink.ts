@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { ReceiveCredit } from '../lib/credit.ts';
-import { StallWatch } from './stall-watch.ts';
+import { ClientWriter } from './client-writer.ts';
 
 export interface SinkOptions {
   /** Milliseconds without a byte taken after which the client is cut. */
@@ -15,17 +15,15 @@ export interface SinkOptions {
  * nothing is cut; one that has nothing to take is left alone.
  */
 export class ClientSink {
-  readonly #stream: Writable;
   readonly #options: SinkOptions;
   readonly #credit = new ReceiveCredit();
-  readonly #watch: StallWatch;
+  readonly #writer: ClientWriter;
   #isDone = false;
 
   /** @param stream a response, or the socket itself once protocols were switched */
   constructor(stream: Writable, socket: Socket, options: SinkOptions) {
-    this.#stream = stream;
     this.#options = options;
-    this.#watch = new StallWatch(stream, socket, options.stallMs);
+    this.#writer = new ClientWriter(stream, socket, options.stallMs);
   }
 
   /** The client has not taken all that came. */
@@ -37,23 +35,23 @@ export class ClientSink {
   write(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
     if (!this.#credit.receive(chunk.length)) return false;
-    this.#watch.waits(true);
-    this.#stream.write(chunk, error => {
-      if (!error) this.#taken(chunk.length);
-    });
+    this.#writer.write(chunk, this.#taken);
     return true;
   }
 
-  #taken(bytes: number): void {
+  readonly #taken = (bytes: number): void => {
     const until = this.#credit.consume(bytes);
-    if (this.#isDone) return;
-    if (!this.isBusy) this.#watch.waits(false);
-    if (until !== undefined) this.#options.credit(until);
-  }
+    if (until !== undefined && !this.#isDone) this.#options.credit(until);
+  };
 
-  /** Nothing more comes. What was written, and the end, are still sent within the same patience. */
+  /** Nothing more comes. */
   done(): void {
     this.#isDone = true;
-    this.#watch.waits(true);
+  }
+
+  /** After `done`: what was written, a last word of ours, and the end are still sent, within the same patience. */
+  finish(lastWord: Buffer, end: () => void): void {
+    this.#writer.write(lastWord);
+    this.#writer.end(end);
   }
 }

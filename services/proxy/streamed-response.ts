@@ -116,7 +116,7 @@ export class StreamedResponse implements Streaming {
     const { request, response } = this.#terms;
     // Answered before all of the request had come: what is still on its way is not the next one.
     if (!request.complete) guardOf(request.socket)?.leave();
-    response.end();
+    this.#sink.finish(Buffer.alloc(0), () => response.end());
   }
 
   #keep(body: Buffer): void {

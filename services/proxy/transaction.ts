@@ -8,6 +8,7 @@ import { BodyPump } from './body-pump.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, type Hit, shortBody, storedResponse } from './cache-store.ts';
 import { cachedAnswer } from './cached-answer.ts';
+import { ClientWriter } from './client-writer.ts';
 import type { Dispatcher, JobHandle } from './dispatcher.ts';
 import { type Fields, firstOf, requestFields, responseFields } from './fields.ts';
 import { formatInterim, isInterim } from './interim.ts';
@@ -17,7 +18,6 @@ import { type BodyBudget, gatherBody, hasBody } from './request-body.ts';
 import type { RequestRecord } from './request-log.ts';
 import { type RequestTarget, requestTarget, withHost, withoutDefaultPort } from './request-target.ts';
 import type { RouteTable } from './routes.ts';
-import { StallWatch } from './stall-watch.ts';
 import { StreamedResponse, type Streaming } from './streamed-response.ts';
 import { switchProtocols, Tunnel } from './tunnel.ts';
 import type { Fault } from './wire/fault.ts';
@@ -206,8 +206,9 @@ export class Transaction {
     const response = this.#response;
     // A short body goes out with its head in one write, as text: a write of two pieces costs more than the copy.
     if (body.length <= shortBody) return void response.end(text ?? body.toString('latin1'), 'latin1');
-    new StallWatch(response, this.#request.socket, this.#options.bodyTimeoutMs).waits(true);
-    response.end(body);
+    const writer = new ClientWriter(response, this.#request.socket, this.#options.bodyTimeoutMs);
+    writer.write(body);
+    writer.end(() => response.end());
   }
 
   /** The client has gone before the end of its response. */
