@@ -90,6 +90,8 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Edge {
   let connections = 0;
   server.on(accepted, (socket: Socket) => {
     connections++;
+    // Of the hundred requests that the guard reads ahead, each response may listen.
+    socket.setMaxListeners(128);
     socket.once('close', () => connections--);
     if (connections <= options.maxConnections) return;
     guardOf(socket)?.leave();
