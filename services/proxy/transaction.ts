@@ -178,6 +178,8 @@ export class Transaction {
         credit: until => {
           this.#credit = until;
           this.#pump?.credit(until);
+          // It is the broker's by now.
+          if (until >= this.#held) this.#giveBack();
         },
         ended: ({ status, reason }) => {
           this.#pump?.stop();
@@ -353,11 +355,15 @@ export class Transaction {
     this.#record(status, { reason });
   }
 
+  #giveBack(): void {
+    if (this.#held > 0) this.#parts.budget.give(this.#held);
+    this.#held = 0;
+  }
+
   #record(status: number, by: RequestRecord['by']): void {
     if (this.#isRecorded) return;
     this.#isRecorded = true;
-    if (this.#held > 0) this.#parts.budget.give(this.#held);
-    this.#held = 0;
+    this.#giveBack();
     const { method = 'GET', url = '/', headers } = this.#request;
     const traceparent = headers.traceparent;
     this.#parts.onRequest({

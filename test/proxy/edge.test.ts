@@ -1245,6 +1245,20 @@ describe('the room for bodies', () => {
     }
   });
 
+  test('is given back by the beginning of a body that streams as soon as the worker takes that', async () => {
+    const long = 300 * 1024;
+    const scene = await edge({ bodyLimit: 10 * long, budgetBytes: long });
+    const upload = scene.client().ask('POST', '/long', [chunked], `${long.toString(16)}\r\n${bytes(long)}\r\n`);
+    const job = await scene.dispatcher.next();
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(503);
+    job.grant(Number.MAX_SAFE_INTEGER);
+    scene.dispatcher.script = sayOk;
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(200);
+    upload.socket.destroy();
+    while ((await scene.connections()) > 0) await turn();
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(200);
+  });
+
   test('is shared by all: who finds it taken gets 503, and it is there again afterwards', async () => {
     const scene = await edge({ bodyLimit: limit, budgetBytes: limit });
     const holder = scene.client().ask('POST', '/hold', full, bytes(limit));
@@ -1339,6 +1353,24 @@ describe('a response that streams', () => {
     client.socket.resume();
     await client.closed;
     expect(received).toBeGreaterThan(size);
+  });
+
+  test('with many others on one connection gives no warning of a leak', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const scene = await edge();
+    const client = scene.client();
+    const count = 30;
+    for (let i = 0; i < count; i++) client.ask('GET', `/${i}`);
+    const jobs: FakeJob[] = [];
+    for (let i = 0; i < count; i++) jobs.push(await scene.dispatcher.next());
+    for (const job of jobs) begin(job, ['Content-Length', '10']);
+    for (const job of jobs) goOn(job, 'whole', true);
+    for (let i = 0; i < count; i++) expect((await client.reply()).body.toString()).toBe('beginwhole');
+    await turn();
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
   });
 
   test('is cut when its client takes nothing of the rest, though all of it has come', async () => {
