@@ -1,5 +1,6 @@
 import type { Failure, Head } from '../../proto/gen/warren/proxy/v1/job.ts';
 import { SendCredit } from '../lib/credit.ts';
+import { messageOf } from '../lib/failure.ts';
 import type { PartToSend } from '../lib/parts.ts';
 
 /**
@@ -144,9 +145,15 @@ export class ResponseStream {
       if (isFirst) sent.then(this.#begun.resolve, this.#begun.reject);
       if (isLast) {
         this.#isOver = true;
-        sent.then(this.#ended.resolve, this.#ended.reject);
+        sent.then(this.#ended.resolve, error => (isFirst ? this.#ended.reject(error) : this.#showGap(error)));
       } else sent.catch(() => {});
     }
+  }
+
+  /** The last part is lost. One more, and the proxy sees that; without any it would wait for as long as we live. */
+  #showGap(error: unknown): void {
+    this.#end = { failure: { status: 502, reason: messageOf(error), upstream: '' } };
+    this.#send({ part: this.#part(undefined, true), body: [] }).then(this.#ended.resolve, this.#ended.reject);
   }
 
   #part(head: Head | undefined, last: boolean): PartToSend['part'] {

@@ -74,6 +74,23 @@ test('given up before it began, it has not begun', async () => {
   expect(parts).toEqual([]);
 });
 
+test('whose last part the broker refuses shows the proxy that there is a gap: it would wait for ever', async () => {
+  const parts: PartToSend['part'][] = [];
+  const stream = new ResponseStream({ job: 'job', attempt: 'attempt', credit: 100 }, ({ part }) => {
+    parts.push(part);
+    return part.index === 1 ? Promise.reject(new Error('refused')) : Promise.resolve();
+  });
+  stream.head(head);
+  await turn();
+  stream.end();
+  await stream.ended;
+  expect(parts).toMatchObject([
+    { index: 0, last: false },
+    { index: 1, last: true },
+    { index: 2, last: true, failure: { status: 502 } },
+  ]);
+});
+
 test('whatever comes, and however credit comes: all of it goes, in order, never beyond credit, and asks for more in time', async () => {
   const sizes = fc.array(fc.nat(150_000), { maxLength: 8 });
   await fc.assert(
