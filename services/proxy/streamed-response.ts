@@ -98,6 +98,8 @@ export class StreamedResponse implements Streaming {
   #breakConnection(): void {
     const { request, response, length } = this.#terms;
     const { socket } = request;
+    // Pipelined behind one that is not answered yet: that one first.
+    if (!response.socket) return void response.once('socket', () => this.#breakConnection());
     const isFramed = response.chunkedEncoding || length !== undefined;
     if (isFramed || socket instanceof TLSSocket) socket.destroy();
     else socket.resetAndDestroy();

@@ -1355,6 +1355,20 @@ describe('a response that streams', () => {
     expect(received).toBeGreaterThan(size);
   });
 
+  test('and breaks before its turn leaves the ones before it whole', async () => {
+    const scene = await edge();
+    const client = scene.client().ask('GET', '/first').ask('GET', '/second');
+    const [first, second] = [await scene.dispatcher.next(), await scene.dispatcher.next()];
+    begin(second, ['Content-Length', '10']);
+    second.end(502, 'the worker died');
+    await turn();
+    first.answer('whole');
+    expect((await client.reply()).body.toString()).toBe('whole');
+    await client.closed;
+    expect(second.isAbandoned).toBe(true);
+    while ((await scene.connections()) > 0) await turn();
+  });
+
   test('with many others on one connection gives no warning of a leak', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);
