@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
+import { partBytes } from '../../services/lib/parts.ts';
 import { BodyPump, type PumpOptions } from '../../services/proxy/body-pump.ts';
 import type { BodyRefusal } from '../../services/proxy/request-body.ts';
 
@@ -41,7 +42,7 @@ test('whatever a client says, and however credit comes: every byte goes in order
       const whole = Buffer.concat([Buffer.alloc(first, 'b'), ...chunks]);
       expect(Buffer.concat(sent.map(part => part.body)).equals(whole)).toBe(true);
       expect(sent.map(({ last }) => last)).toEqual(sent.map((_part, i) => i === sent.length - 1));
-      expect(sent.every(part => part.body.length <= 64 * 1024)).toBe(true);
+      expect(sent.every(part => part.body.length <= partBytes)).toBe(true);
     }),
     { numRuns: 60 },
   );

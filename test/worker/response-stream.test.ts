@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Failure } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { PartToSend } from '../../services/lib/parts.ts';
+import { partBytes } from '../../services/lib/parts.ts';
 import { ResponseStream } from '../../services/worker/response-stream.ts';
 
 const head = { status: 200, fields: [], upstream: 'backend:1' };
@@ -128,7 +129,7 @@ test('whatever comes, and however credit comes: all of it goes, in order, never 
         expect(parts.map(({ part }) => part.index)).toEqual(parts.map((_part, index) => index));
         const expected = Buffer.concat(chunks.map((size, index) => Buffer.alloc(size, index + 1)));
         expect(Buffer.concat(parts.flatMap(part => part.body)).equals(expected)).toBe(true);
-        expect(parts.every(({ part, body }) => !part.failure && Buffer.concat(body).length <= 64 * 1024)).toBe(true);
+        expect(parts.every(({ part, body }) => !part.failure && Buffer.concat(body).length <= partBytes)).toBe(true);
       },
     ),
     { numRuns: 60 },
