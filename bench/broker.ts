@@ -50,7 +50,9 @@ export async function run(flags: readonly string[]): Promise<void> {
         }
       }
     }
-    const memory = await memoryOfQueued(embedded.url, embedded.pid);
+    // A new one: what was measured before has grown this one's memory, and messages would fit into that.
+    const fresh = await startEmbedded(join(home, 'fresh'));
+    const memory = await memoryOfQueued(fresh.url, fresh.pid).finally(() => fresh.close());
     const page = formatPage(rows, {
       machine: describeMachine('amqplib', `RabbitMQ ${rabbit.version}`),
       method: `Medians of ${rounds} × ${ms / 1000} s, the two brokers in turn, client and broker on the same two cores.`,

@@ -70,12 +70,22 @@ export class Execution {
     if (job.streamed)
       this.#request = new RequestStream(until => host.grant(session, { job: id, attempt, until: BigInt(until) }));
     this.#deadline = setTimeout(() => this.abort(), leftMs);
+    const verdict = Promise.withResolvers<Verdict>();
+    let isStream = false;
+    let isOver = false;
+    this.#response.onBegun = () => {
+      if (isOver || !host.admit()) return;
+      isStream = true;
+      verdict.resolve('ack');
+    };
+    const over = (): void => {
+      isOver = true;
+      if (isStream) host.release();
+    };
     const ended = this.#run();
-    this.verdict = this.#verdict(ended);
-    this.done = ended.then(
-      () => {},
-      () => {},
-    );
+    ended.then(verdict.resolve, verdict.reject);
+    this.verdict = verdict.promise;
+    this.done = ended.then(over, over);
   }
 
   /** Nobody waits for it any more. */
@@ -115,13 +125,6 @@ export class Execution {
   #isCalled(): void {
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
-  }
-
-  async #verdict(ended: Promise<Verdict>): Promise<Verdict> {
-    const first = await Promise.race([ended, this.#response.begun.then(() => 'begun' as const)]);
-    if (first !== 'begun' || !this.#host.admit()) return ended;
-    void this.done.then(() => this.#host.release());
-    return 'ack';
   }
 
   async #run(): Promise<Verdict> {

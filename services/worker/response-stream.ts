@@ -10,6 +10,18 @@ export interface ResponseTerms {
   readonly credit: number;
 }
 
+let ends: (() => void)[] = [];
+
+/** One turn of the event loop may bring heads of many responses: they share what it costs to wait for its end. */
+function atEndOfTurn(act: () => void): void {
+  if (ends.push(act) > 1) return;
+  setImmediate(() => {
+    const acts = ends;
+    ends = [];
+    for (const each of acts) each();
+  });
+}
+
 /**
  * One response on its way to the proxy: the upstream's head and bytes in, parts out, as far as there is credit. What comes in one turn
  * of the event loop goes together, so a short response is one part; what comes later is never waited for.
@@ -18,7 +30,6 @@ export class ResponseStream {
   readonly #terms: ResponseTerms;
   readonly #send: (part: PartToSend) => Promise<void>;
   readonly #credit: SendCredit;
-  readonly #begun = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #head: Head | undefined;
   #index = 0;
@@ -29,20 +40,16 @@ export class ResponseStream {
   #isOver = false;
   /** There is room again after `data` said no. */
   onRoom: () => void = () => {};
+  /** The broker has the first part, and it was not all. */
+  onBegun: () => void = () => {};
 
   /** @param send resolves when the broker has the part */
   constructor(terms: ResponseTerms, send: (part: PartToSend) => Promise<void>) {
     this.#terms = terms;
     this.#send = send;
     this.#credit = new SendCredit(terms.credit);
-    // Whoever does not wait for them is not to be bothered.
-    this.#begun.promise.catch(() => {});
+    // Whoever does not wait for it is not to be bothered.
     this.#ended.promise.catch(() => {});
-  }
-
-  /** Resolves when the broker has the first part; never, if there is none. */
-  get begun(): Promise<void> {
-    return this.#begun.promise;
   }
 
   /** Resolves when the broker has the last part, or nothing more is to be sent. */
@@ -119,11 +126,13 @@ export class ResponseStream {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#flush();
-    });
+    atEndOfTurn(this.#atEndOfTurn);
   }
+
+  readonly #atEndOfTurn = (): void => {
+    this.#isScheduled = false;
+    this.#flush();
+  };
 
   #flush(): void {
     // Without a head there is nothing to be said but a failure.
@@ -136,11 +145,15 @@ export class ResponseStream {
       const sent = this.#send({ part, body: this.#take(size) });
       this.#index++;
       this.#credit.sent(size);
-      if (isFirst) sent.then(this.#begun.resolve, this.#begun.reject);
       if (isLast) {
         this.#isOver = true;
         sent.then(this.#ended.resolve, error => (isFirst ? this.#ended.reject(error) : this.#showGap(error)));
-      } else sent.catch(() => {});
+      } else if (isFirst)
+        sent.then(
+          () => this.onBegun(),
+          () => {},
+        );
+      else sent.catch(() => {});
     }
   }
 
