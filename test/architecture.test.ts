@@ -20,6 +20,7 @@ const core = [
   'services/lib/lease.ts',
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
+  'services/bus/call-failure.ts',
   'services/bus/outbox.ts',
   'services/bus/rights.ts',
   'services/bus/topology.ts',
