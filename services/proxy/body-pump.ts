@@ -1,9 +1,7 @@
 import type { Readable } from 'node:stream';
 import { SendCredit } from '../lib/credit.ts';
+import { partBytes } from '../lib/parts.ts';
 import type { BodyRefusal } from './request-body.ts';
-
-/** Bytes in one part at most; see `ResponseStream`. */
-const partBytes = 124 * 1024;
 
 export interface PumpOptions {
   /** Of the whole body; more: 413. */

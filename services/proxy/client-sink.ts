@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { ReceiveCredit } from '../lib/credit.ts';
+import { ClientWriter } from './client-writer.ts';
 
 export interface SinkOptions {
   /** Milliseconds without a byte taken after which the client is cut. */
@@ -14,46 +15,43 @@ export interface SinkOptions {
  * nothing is cut; one that has nothing to take is left alone.
  */
 export class ClientSink {
-  readonly #stream: Writable;
-  readonly #socket: Socket;
   readonly #options: SinkOptions;
   readonly #credit = new ReceiveCredit();
+  readonly #writer: ClientWriter;
   #isDone = false;
 
   /** @param stream a response, or the socket itself once protocols were switched */
   constructor(stream: Writable, socket: Socket, options: SinkOptions) {
-    this.#stream = stream;
-    this.#socket = socket;
     this.#options = options;
-    socket.on('timeout', this.#cut);
+    this.#writer = new ClientWriter(stream, socket, options.stallMs);
+  }
+
+  /** The client has not taken all that came. */
+  get isBusy(): boolean {
+    return this.#credit.held > 0;
   }
 
   /** @returns false when it is more than was asked for */
   write(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
     if (!this.#credit.receive(chunk.length)) return false;
-    // Node's timer sees also what the system takes of one large write.
-    this.#socket.setTimeout(this.#options.stallMs);
-    this.#stream.write(chunk, error => {
-      if (!error) this.#taken(chunk.length);
-    });
+    this.#writer.write(chunk, this.#taken);
     return true;
   }
 
-  #taken(bytes: number): void {
+  readonly #taken = (bytes: number): void => {
     const until = this.#credit.consume(bytes);
-    if (this.#isDone) return;
-    if (this.#credit.held === 0) this.#socket.setTimeout(0);
-    if (until !== undefined) this.#options.credit(until);
-  }
-
-  readonly #cut = (): void => {
-    if (!this.#isDone && this.#credit.held > 0) this.#socket.destroy();
+    if (until !== undefined && !this.#isDone) this.#options.credit(until);
   };
 
-  /** Nothing more comes. What was written is still sent, within the same patience. */
+  /** Nothing more comes. */
   done(): void {
     this.#isDone = true;
-    this.#socket.off('timeout', this.#cut);
+  }
+
+  /** After `done`: what was written, a last word of ours, and the end are still sent, within the same patience. */
+  finish(lastWord: Buffer, end: () => void): void {
+    this.#writer.write(lastWord);
+    this.#writer.end(end);
   }
 }

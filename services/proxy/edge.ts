@@ -28,11 +28,14 @@ export interface EdgeOptions extends TransactionOptions {
 export interface Edge {
   readonly server: Server | TlsServer;
   readonly tunnels: ReadonlySet<Tunnel>;
+  /** Those, and the ones on which that is not decided yet. */
+  readonly taken: ReadonlySet<Socket>;
 }
 
 /** The HTTP/1.1 server, over TLS with a certificate: turns requests into jobs or answers them from the cache. */
 export function createEdge(parts: EdgeParts, options: EdgeOptions): Edge {
   const tunnels = new Set<Tunnel>();
+  const taken = new Set<Socket>();
   /** Connections on which a switch was refused: they ask once. */
   const refused = new WeakSet<Socket>();
   const begin = (request: IncomingMessage, response: ServerResponse, act: (transaction: Transaction) => void): void => {
@@ -87,6 +90,8 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Edge {
   let connections = 0;
   server.on(accepted, (socket: Socket) => {
     connections++;
+    // Of the hundred requests that the guard reads ahead, each response may listen.
+    socket.setMaxListeners(128);
     socket.once('close', () => connections--);
     if (connections <= options.maxConnections) return;
     guardOf(socket)?.leave();
@@ -103,20 +108,24 @@ export function createEdge(parts: EdgeParts, options: EdgeOptions): Edge {
     // The socket is nobody's now. Until it is a tunnel it is answered as any other request's.
     const response = new ServerResponse(request);
     const onError = (): void => void socket.destroy();
+    const giveBack = (): void => void taken.delete(socket);
     socket.on('error', onError);
+    taken.add(socket);
+    socket.once('close', giveBack);
     response.assignSocket(socket);
     response.once('finish', () => {
       // Not switched: HTTP goes on, with what was sent behind the request.
       response.detachSocket(socket);
       if (!response.shouldKeepAlive) return socket.destroySoon();
-      socket.off('error', onError);
+      socket.off('error', onError).off('close', giveBack);
+      giveBack();
       refused.add(socket);
       server.emit(accepted, socket);
     });
     begin(request, response, transaction => transaction.beginSwitch(head));
     guardOf(socket)?.release();
   });
-  return { server, tunnels };
+  return { server, tunnels, taken };
 }
 
 /** Whether a request to switch protocols is the upstream's to decide (RFC 9110 §7.8); others are served as if they had not asked. */

@@ -90,7 +90,11 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
   });
 
   say('[*] Init socket... Done.');
-  const { server: edge, tunnels } = createEdge(
+  const {
+    server: edge,
+    tunnels,
+    taken,
+  } = createEdge(
     {
       routes: new RouteTable(routes),
       cache,
@@ -112,10 +116,20 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
   );
   const close = async (drainMs: number): Promise<void> => {
     draining = true;
-    // A WebSocket would never end by itself; its client finds another proxy.
-    for (const tunnel of tunnels) tunnel.close();
     tls?.watch.close();
-    await Promise.all([closeServer(edge, drainMs), closeServer(admin, 0)]);
+    await Promise.all([
+      closeServer(edge, drainMs, {
+        // A WebSocket would never end by itself; its client finds another proxy.
+        idle: () => {
+          for (const tunnel of tunnels) tunnel.close();
+        },
+        // The server knows them no more.
+        forced: () => {
+          for (const socket of taken) socket.destroy();
+        },
+      }),
+      closeServer(admin, 0),
+    ]);
     await dispatcher.close();
     lines.flush();
   };
@@ -144,12 +158,23 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
 }
 
 /** Idle connections close at once, busy ones after their response, what is left after `drainMs` by force. */
-async function closeServer(server: Server, drainMs: number): Promise<void> {
+async function closeServer(
+  server: Server,
+  drainMs: number,
+  also: { idle(): void; forced(): void } = { idle: () => {}, forced: () => {} },
+): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), 100);
-  const force = setTimeout(() => server.closeAllConnections(), drainMs);
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+    also.idle();
+  };
+  closeIdle();
+  const idle = setInterval(closeIdle, 100);
+  const force = setTimeout(() => {
+    server.closeAllConnections();
+    also.forced();
+  }, drainMs);
   await closed;
   clearInterval(idle);
   clearTimeout(force);

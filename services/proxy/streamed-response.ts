@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { ReceivedPart } from '../lib/parts.ts';
 import { ClientSink } from './client-sink.ts';
 import type { JobHandle } from './dispatcher.ts';
@@ -77,7 +78,7 @@ export class StreamedResponse implements Streaming {
     this.#end();
     this.#terms.job.abandon();
     this.#terms.over(reason);
-    this.#terms.request.socket.destroy();
+    this.#breakConnection();
   }
 
   /**
@@ -85,8 +86,24 @@ export class StreamedResponse implements Streaming {
    * nothing comes there is nothing to tell them by, and who listens for long in silence does not close half of its connection.
    */
   readonly #onClientsEnd = (): void => {
-    if (!this.#isOver) this.#silence = setTimeout(() => this.breakOff('client went away'), silenceMs);
+    if (this.#isOver) return;
+    this.#silence = setTimeout(() => {
+      // Silence that the client makes is another's to judge.
+      if (this.#sink.isBusy) this.#silence?.refresh();
+      else this.breakOff('client went away');
+    }, silenceMs);
   };
+
+  /** Where the end of the connection would be the end of the body, it is a reset; TLS tells the two apart by itself. */
+  #breakConnection(): void {
+    const { request, response, length } = this.#terms;
+    const { socket } = request;
+    // Pipelined behind one that is not answered yet: that one first.
+    if (!response.socket) return void response.once('socket', () => this.#breakConnection());
+    const isFramed = response.chunkedEncoding || length !== undefined;
+    if (isFramed || socket instanceof TLSSocket) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 
   #end(): void {
     if (this.#isOver) return;
@@ -101,7 +118,7 @@ export class StreamedResponse implements Streaming {
     const { request, response } = this.#terms;
     // Answered before all of the request had come: what is still on its way is not the next one.
     if (!request.complete) guardOf(request.socket)?.leave();
-    response.end();
+    this.#sink.finish(Buffer.alloc(0), () => response.end());
   }
 
   #keep(body: Buffer): void {

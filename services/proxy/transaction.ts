@@ -8,6 +8,7 @@ import { BodyPump } from './body-pump.ts';
 import { lookupOf, storageOf } from './cache-policy.ts';
 import { type CacheStore, type Hit, shortBody, storedResponse } from './cache-store.ts';
 import { cachedAnswer } from './cached-answer.ts';
+import { ClientWriter } from './client-writer.ts';
 import type { Dispatcher, JobHandle } from './dispatcher.ts';
 import { type Fields, firstOf, requestFields, responseFields } from './fields.ts';
 import { formatInterim, isInterim } from './interim.ts';
@@ -143,7 +144,7 @@ export class Transaction {
     const { status, fields, isBodiless } = cachedAnswer(hit, method, rawHeaders);
     this.#response.writeHead(status, fields);
     if (isBodiless) this.#response.end();
-    else endWith(this.#response, hit.response.body, hit.response.text);
+    else this.#endWith(hit.response.body, hit.response.text);
     if (hasBody(this.#request)) this.#request.resume();
     guardOf(this.#request.socket)?.expectHit();
     this.#record(status, 'cache');
@@ -177,6 +178,8 @@ export class Transaction {
         credit: until => {
           this.#credit = until;
           this.#pump?.credit(until);
+          // It is the broker's by now.
+          if (until >= this.#held) this.#giveBack();
         },
         ended: ({ status, reason }) => {
           this.#pump?.stop();
@@ -199,6 +202,15 @@ export class Transaction {
         else this.refuse(status, reason);
       },
     });
+  }
+
+  #endWith(body: Buffer, text?: string): void {
+    const response = this.#response;
+    // A short body goes out with its head in one write, as text: a write of two pieces costs more than the copy.
+    if (body.length <= shortBody) return void response.end(text ?? body.toString('latin1'), 'latin1');
+    const writer = new ClientWriter(response, this.#request.socket, this.#options.bodyTimeoutMs);
+    writer.write(body);
+    writer.end(() => response.end());
   }
 
   /** The client has gone before the end of its response. */
@@ -251,7 +263,9 @@ export class Transaction {
 
   #answer(route: Route, part: ReceivedPart): void {
     const { head, failure, body, last } = part;
-    if (!head) return this.refuse(errorStatus(failure?.status), failure?.reason ?? 'the worker sent no head');
+    // Broken in its first part, it is no response, whatever there is of it.
+    if (!head || (failure && last))
+      return this.refuse(errorStatus(failure?.status), failure?.reason ?? 'the worker sent no head');
     const { method = 'GET', rawHeaders } = this.#request;
     if (head.status < 200 || head.status > 999) {
       this.#job?.abandon();
@@ -300,7 +314,7 @@ export class Transaction {
     if (last && !isEarly) {
       this.#response.off('close', this.#onClose);
       if (storage) store(Buffer.from(body));
-      if (hasContent) endWith(this.#response, body);
+      if (hasContent) this.#endWith(body);
       else this.#response.end();
       this.#record(head.status, { upstream: head.upstream });
       return;
@@ -335,16 +349,21 @@ export class Transaction {
 
   refuse(status: number, reason: string, fields: readonly string[] = []): void {
     this.#response.off('close', this.#onClose);
+    this.#pump?.stop();
     if (this.#response.destroyed || this.#response.headersSent) return;
     sendRefusal(this.#request, this.#response, { status, reason, fields }, this.#forward);
     this.#record(status, { reason });
   }
 
+  #giveBack(): void {
+    if (this.#held > 0) this.#parts.budget.give(this.#held);
+    this.#held = 0;
+  }
+
   #record(status: number, by: RequestRecord['by']): void {
     if (this.#isRecorded) return;
     this.#isRecorded = true;
-    if (this.#held > 0) this.#parts.budget.give(this.#held);
-    this.#held = 0;
+    this.#giveBack();
     const { method = 'GET', url = '/', headers } = this.#request;
     const traceparent = headers.traceparent;
     this.#parts.onRequest({
@@ -358,12 +377,6 @@ export class Transaction {
       traceparent: typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined,
     });
   }
-}
-
-/** A short body goes out with its head in one write, as text: a write of two pieces costs more than the copy. */
-function endWith(response: ServerResponse, body: Buffer, text?: string): void {
-  if (body.length > shortBody) response.end(body);
-  else response.end(text ?? body.toString('latin1'), 'latin1');
 }
 
 function isRepeatable(method: string, hasHonouredKey: boolean): boolean {

@@ -23,7 +23,7 @@ export interface TunnelTerms {
 /** Status codes of WebSocket (RFC 6455 §7.4.1 and its registry). */
 const goingAway = 1001;
 const tryAgainLater = 1013;
-/** Milliseconds for a client to take a last word and to close. */
+/** Milliseconds for a client that has taken the last word to close. */
 const lastWordMs = 2_000;
 /** What a worker says that broke off by itself: another one may do. */
 const workersFault = 503;
@@ -80,7 +80,7 @@ export class Tunnel implements Streaming {
     if (failure) return this.#destroy(failure.reason);
     if (!last) return;
     this.#end();
-    this.#linger();
+    this.#linger(Buffer.alloc(0));
   }
 
   /** The broker or the worker is gone. */
@@ -97,11 +97,9 @@ export class Tunnel implements Streaming {
     if (this.#isOver) return;
     // In the middle of a frame there is no place for a word.
     if (!this.#boundary?.isBetweenFrames) return this.#destroy(reason);
-    const { socket, job } = this.#terms;
     this.#end(reason);
-    job.abandon();
-    socket.write(closeFrame(code, reason.slice(0, 120)));
-    this.#linger();
+    this.#terms.job.abandon();
+    this.#linger(closeFrame(code, reason));
   }
 
   #destroy(reason: string): void {
@@ -118,11 +116,13 @@ export class Tunnel implements Streaming {
   }
 
   /** What was written is sent, what still comes is dropped: unread bytes would turn the end into a reset. */
-  #linger(): void {
+  #linger(lastWord: Buffer): void {
     const { socket } = this.#terms;
     socket.resume();
-    socket.end();
-    const timer = setTimeout(() => socket.destroy(), lastWordMs);
-    socket.once('close', () => clearTimeout(timer));
+    this.#sink.finish(lastWord, () => socket.end());
+    socket.once('finish', () => {
+      const timer = setTimeout(() => socket.destroy(), lastWordMs);
+      socket.once('close', () => clearTimeout(timer));
+    });
   }
 }

@@ -45,9 +45,13 @@ function payloadOf(head: readonly number[]): number | undefined {
   return size;
 }
 
-/** A close frame from a server (RFC 6455 §5.5.1). @param reason at most 123 bytes */
+/** Of a control frame's 125 octets, two are the code. */
+const reasonOctets = 123;
+
+/** A close frame from a server (RFC 6455 §5.5.1); of the reason, the whole characters that fit. */
 export function closeFrame(code: number, reason: string): Buffer {
-  const text = Buffer.from(reason);
+  const room = Buffer.alloc(reasonOctets);
+  const text = room.subarray(0, room.write(reason));
   const frame = Buffer.alloc(4 + text.length);
   frame[0] = 0x88;
   frame[1] = 2 + text.length;

@@ -87,18 +87,34 @@ export class Execution {
 
   /** The connection that its parts went over is gone: what was begun cannot be finished; the rest goes on. */
   brokerLost(): void {
-    if (this.#response.hasBegun || this.#request) this.abort();
+    // The proxy may have kept its own, and would wait for a response until the deadline.
+    if (this.#request && !this.#response.hasBegun)
+      this.#response.end(this.#failure('broken', 'the worker lost the broker'));
+    if (this.#response.hasBegun) this.abort();
+  }
+
+  /** The broker did not take messages for a while: the last word on the body may not have gone out. */
+  grantAgain(): void {
+    this.#request?.grantAgain();
   }
 
   requestPart(attempt: string, piece: RequestPiece): void {
     if (attempt !== this.#terms.attempt) return;
     this.#request?.receive(piece);
     // A large upload takes its time; what counts is that it goes on.
-    if (!this.#response.hasBegun) this.#deadline?.refresh();
+    if (!this.#deadline) return;
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.abort(), this.#terms.job.deadlineMs);
   }
 
   responseCredit(attempt: string, until: bigint): void {
     if (attempt === this.#terms.attempt) this.#response.creditUntil(Number(until));
+  }
+
+  /** There is an answer, or none will come: there is nothing more to be in time for. */
+  #isCalled(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
   }
 
   async #verdict(ended: Promise<Verdict>): Promise<Verdict> {
@@ -111,7 +127,7 @@ export class Execution {
   async #run(): Promise<Verdict> {
     this.#request?.open();
     const { kind, reason } = await this.#call();
-    clearTimeout(this.#deadline);
+    this.#isCalled();
     this.#request?.destroy();
     const { job } = this.#terms;
     if (kind === 'aborted' && !this.#response.hasBegun) {
@@ -170,8 +186,7 @@ export class Execution {
         response.informed({ status, fields: received, upstream: upstream.place }),
       head: (status: number, received: string[]): void => {
         // From here on it takes as long as it takes.
-        clearTimeout(this.#deadline);
-        this.#deadline = undefined;
+        this.#isCalled();
         response.head({ status, fields: received, upstream: upstream.place });
       },
       data: (chunk: Buffer): boolean => response.data(chunk),

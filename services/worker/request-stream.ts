@@ -35,6 +35,11 @@ export class RequestStream extends Readable {
     this.#grant(this.#credit.until);
   }
 
+  /** Says it once more: the word may have been lost. */
+  grantAgain(): void {
+    if (!this.destroyed && !this.#isWhole) this.#grant(this.#credit.until);
+  }
+
   receive({ index, body, last }: RequestPiece): void {
     if (this.destroyed || this.#isWhole || index < this.#next) return;
     if (index > this.#next) return void this.destroy(new Error('a part of the request body was lost'));

@@ -1,12 +1,7 @@
 import type { Failure, Head } from '../../proto/gen/warren/proxy/v1/job.ts';
 import { SendCredit } from '../lib/credit.ts';
-import type { PartToSend } from '../lib/parts.ts';
-
-/**
- * Bytes of body in one part at most: with its head it just fits into one AMQP frame of 128 KiB. Uploads pass 1.3 to 1.8 times as fast as with 64 KiB, larger parts
- * (in two frames) are slower again (docs/benchmarks.md), and none comes near the 16 MiB that RabbitMQ 4 refuses.
- */
-const partBytes = 124 * 1024;
+import { messageOf } from '../lib/failure.ts';
+import { type PartToSend, partBytes } from '../lib/parts.ts';
 
 export interface ResponseTerms {
   readonly job: string;
@@ -45,7 +40,7 @@ export class ResponseStream {
     this.#ended.promise.catch(() => {});
   }
 
-  /** Resolves when the broker has the first part. */
+  /** Resolves when the broker has the first part; never, if there is none. */
   get begun(): Promise<void> {
     return this.#begun.promise;
   }
@@ -85,6 +80,8 @@ export class ResponseStream {
   /** The response is complete, or, with a failure, there is no response or no more of it. */
   end(failure?: Failure): void {
     if (this.#end) return;
+    // The proxy has heard nothing of it yet: better a whole 502 than the beginning of what cannot be completed.
+    if (failure && !this.hasBegun) this.restart();
     this.#end = { failure };
     this.#flush();
   }
@@ -109,7 +106,6 @@ export class ResponseStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.restart();
-    this.#begun.resolve();
     this.#ended.resolve();
   }
 
@@ -143,9 +139,15 @@ export class ResponseStream {
       if (isFirst) sent.then(this.#begun.resolve, this.#begun.reject);
       if (isLast) {
         this.#isOver = true;
-        sent.then(this.#ended.resolve, this.#ended.reject);
+        sent.then(this.#ended.resolve, error => (isFirst ? this.#ended.reject(error) : this.#showGap(error)));
       } else sent.catch(() => {});
     }
+  }
+
+  /** The last part is lost. One more, and the proxy sees that; without any it would wait for as long as we live. */
+  #showGap(error: unknown): void {
+    this.#end = { failure: { status: 502, reason: messageOf(error), upstream: '' } };
+    this.#send({ part: this.#part(undefined, true), body: [] }).then(this.#ended.resolve, this.#ended.reject);
   }
 
   #part(head: Head | undefined, last: boolean): PartToSend['part'] {

@@ -101,7 +101,10 @@ export class Upstream {
     return new Promise(resolve => {
       let isSent = false;
       let abort: ((reason: Error) => void) | undefined;
+      let isOver = false;
       const finish = (end: UpstreamEnd): void => {
+        if (isOver) return;
+        isOver = true;
         control.onAbort = undefined;
         control.onResume = undefined;
         resolve(end);
@@ -165,11 +168,16 @@ export class Upstream {
       let isSent = false;
       let call: ClientRequest | undefined;
       let switched: Duplex | undefined;
+      let isOver = false;
       const finish = (end: UpstreamEnd): void => {
+        // What a connection says late must not take the next one's handles.
+        if (isOver) return;
+        isOver = true;
         clearTimeout(timer);
         control.onAbort = undefined;
         control.onResume = undefined;
         resolve(end);
+        if (!(body instanceof Uint8Array)) body.off('error', onError);
         if (switched && end.kind !== 'complete') switched.destroy();
         // A half-closed connection ends when the other side has said all it wants.
         else if (switched && body instanceof Uint8Array) switched.end();
@@ -189,6 +197,8 @@ export class Upstream {
       };
       if (control.aborted) return finish({ kind: 'aborted', reason: 'aborted' });
       control.onAbort = () => finish({ kind: 'aborted', reason: 'aborted' });
+      // A pipe ends with its source, and tells nobody when that breaks.
+      if (!(body instanceof Uint8Array)) body.once('error', onError);
       const open = isSecure ? requestHttps : requestHttp;
       const host = hostname.replace(/^\[|\]$/g, '');
       call = open({

@@ -108,7 +108,9 @@ class JobWorker implements Worker, ExecutionHost {
         for (const answer of [...this.#claims.values()]) answer(undefined);
         for (const execution of this.#running.values()) execution.brokerLost();
       }
-      if (state === 'up') this.#announce();
+      if (state !== 'up') return;
+      this.#announce();
+      for (const execution of this.#running.values()) execution.grantAgain();
     });
     const why = 'grants and cancels for this worker; of no use without it';
     // Before the jobs, on each session: what is cancelled after a job was delivered must be heard.
@@ -119,7 +121,11 @@ class JobWorker implements Worker, ExecutionHost {
         { exchange: 'proxy.events', key: `cancel.${this.#options.service}` },
         { exchange: 'proxy.events', key: 'proxy' },
       ],
-      onQueue: () => this.#gate.deaf(),
+      onQueue: () => {
+        this.#gate.deaf();
+        // Lost on a connection that lives (somebody deleted it), and with it perhaps credit, or pieces of bodies.
+        if (this.#bus.state !== 'connecting') for (const execution of this.#running.values()) execution.brokerLost();
+      },
     });
     const { queue } = jobQueue(this.#options.service, this.#options.queueType);
     this.#jobs = await this.#bus.consume(queue, delivery => this.#take(delivery), {

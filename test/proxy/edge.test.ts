@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Route } from '../../services/config/config.ts';
@@ -12,6 +12,7 @@ import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
 import { BodyBudget } from '../../services/proxy/request-body.ts';
 import type { RequestRecord } from '../../services/proxy/request-log.ts';
 import { RouteTable } from '../../services/proxy/routes.ts';
+import { until } from '../support/until.ts';
 
 // A reply that never comes shows soon.
 vi.setConfig({ testTimeout: 5_000 });
@@ -60,8 +61,12 @@ class FakeJob {
     this.onSent();
   }
 
+  /** Called at each credit. */
+  onCredit: () => void = () => {};
+
   credit(until: number): void {
     this.credited = until;
+    this.onCredit();
   }
 
   /** The worker takes so much of the body. */
@@ -220,8 +225,12 @@ class Scene implements AsyncDisposable {
   readonly #clients: Client[] = [];
   #port = 0;
 
-  constructor(some: Partial<EdgeOptions>, routes: readonly Route[], budgetBytes: number, trusted: boolean) {
-    this.cache = new CacheStore(1024 * 1024);
+  constructor(
+    some: Partial<EdgeOptions>,
+    routes: readonly Route[],
+    { budgetBytes, cacheBytes, trusted }: { budgetBytes: number; cacheBytes: number; trusted: boolean },
+  ) {
+    this.cache = new CacheStore(cacheBytes);
     this.#server = createEdge(
       {
         routes: new RouteTable(routes),
@@ -276,17 +285,24 @@ afterEach(async () => {
 interface SceneOptions extends Partial<EdgeOptions> {
   readonly routes?: readonly Partial<Route>[];
   readonly budgetBytes?: number;
+  readonly cacheBytes?: number;
   readonly trusted?: boolean;
   /** Instead of leaving the jobs to the test. */
   readonly script?: (job: FakeJob) => void;
 }
 
-async function edge({ routes = [{}], budgetBytes = 1024 * 1024, trusted = false, script, ...some }: SceneOptions = {}) {
+async function edge({
+  routes = [{}],
+  budgetBytes = 1024 * 1024,
+  cacheBytes = 1024 * 1024,
+  trusted = false,
+  script,
+  ...some
+}: SceneOptions = {}) {
   const scene = new Scene(
     some,
     routes.map(each => ({ ...route, ...each })),
-    budgetBytes,
-    trusted,
+    { budgetBytes, cacheBytes, trusted },
   );
   scene.dispatcher.script = script;
   scenes.push(scene);
@@ -691,6 +707,14 @@ describe('what cannot be a job is refused', () => {
     const failure = { status, reason: 'upstream refused', upstream: '' };
     const scene = await edge({ script: job => job.part({ failure }) });
     expect((await scene.fetch('GET')).status).toBe(502);
+  });
+
+  test('502 when a response broke in its first part, of which nothing is stored', async () => {
+    const failure = { status: 502, reason: 'broke', upstream: '' };
+    const head = { status: 200, fields: ['Cache-Control', 'max-age=60'], upstream: '' };
+    const scene = await edge({ script: job => job.part({ head, body: Buffer.from('half'), failure }) });
+    expect((await scene.fetch('GET')).status).toBe(502);
+    expect(scene.cache.entries).toBe(0);
   });
 
   test('502 when the worker says nothing', async () => {
@@ -1221,6 +1245,20 @@ describe('the room for bodies', () => {
     }
   });
 
+  test('is given back by the beginning of a body that streams as soon as the worker takes that', async () => {
+    const long = 300 * 1024;
+    const scene = await edge({ bodyLimit: 10 * long, budgetBytes: long });
+    const upload = scene.client().ask('POST', '/long', [chunked], `${long.toString(16)}\r\n${bytes(long)}\r\n`);
+    const job = await scene.dispatcher.next();
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(503);
+    job.grant(Number.MAX_SAFE_INTEGER);
+    scene.dispatcher.script = sayOk;
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(200);
+    upload.socket.destroy();
+    while ((await scene.connections()) > 0) await turn();
+    expect((await scene.fetch('POST', '/ok', ['Content-Length: 262144'], bytes(262_144))).status).toBe(200);
+  });
+
   test('is shared by all: who finds it taken gets 503, and it is there again afterwards', async () => {
     const scene = await edge({ bodyLimit: limit, budgetBytes: limit });
     const holder = scene.client().ask('POST', '/hold', full, bytes(limit));
@@ -1237,6 +1275,153 @@ describe('the room for bodies', () => {
     scene.dispatcher.script = sayOk;
     expect((await scene.fetch('POST', '/ok', full, bytes(limit))).status).toBe(200);
   });
+});
+
+describe('a response that streams', () => {
+  const bodyTimeoutMs = 300;
+  const begin = (job: FakeJob, fields: string[] = [], body = 'begin'): void =>
+    job.part({ head: { status: 200, fields, upstream: '' }, body: Buffer.from(body), last: false });
+  const goOn = (job: FakeJob, body: string | Buffer, last = false): void =>
+    job.part({ index: 1, body: Buffer.from(body), last });
+
+  test('and breaks is no clean end for HTTP/1.0, to which the end of the connection is that of the body', async () => {
+    const scene = await edge();
+    const client = scene.client().send('GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n');
+    const job = await scene.dispatcher.next();
+    begin(job);
+    await once(client.socket, 'data');
+    job.end(502, 'the worker died');
+    await client.closed;
+    expect(client.error).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  test('leaves its connection as if it had not: the next request may take its time', async () => {
+    const scene = await edge({ bodyTimeoutMs });
+    // The second one is there before the first has been answered.
+    const client = scene.client().ask('GET', '/a').ask('GET', '/b').ask('GET', '/c');
+    const [first, second, third] = [
+      await scene.dispatcher.next(),
+      await scene.dispatcher.next(),
+      await scene.dispatcher.next(),
+    ];
+    begin(first, ['Content-Length', '10']);
+    goOn(first, 'whole', true);
+    expect((await client.reply()).body.toString()).toBe('beginwhole');
+    await wait(3 * bodyTimeoutMs);
+    second.answer('b');
+    expect((await client.reply()).body.toString()).toBe('b');
+    third.answer('c');
+    expect((await client.reply()).body.toString()).toBe('c');
+  });
+
+  test('that waits for its turn behind another is not taken for one that its client does not take', async () => {
+    const scene = await edge({ bodyTimeoutMs });
+    const client = scene.client().ask('GET', '/slow').ask('GET', '/quick');
+    const [slow, quick] = [await scene.dispatcher.next(), await scene.dispatcher.next()];
+    begin(quick, ['Content-Length', '10']);
+    await wait(3 * bodyTimeoutMs);
+    goOn(quick, 'whole', true);
+    slow.answer('slow');
+    expect((await client.reply()).body.toString()).toBe('slow');
+    expect((await client.reply()).body.toString()).toBe('beginwhole');
+  });
+
+  test('goes on for a client that has sent its end, as long as that is what takes its time', async () => {
+    const scene = await edge({ bodyTimeoutMs: 5_000 });
+    const client = scene.client().ask('GET', '/', ['Connection: close']);
+    const job = await scene.dispatcher.next();
+    let received = 0;
+    client.socket.pause().removeAllListeners('data').end();
+    client.socket.on('data', ({ length }) => {
+      received += length;
+    });
+    client.socket.pause();
+    const size = 40 * 1024 * 1024;
+    begin(job, ['Content-Length', String(size + 5)]);
+    const piece = Buffer.alloc(64 * 1024);
+    let sent = 0;
+    const send = (): void => {
+      while (!job.isAbandoned && sent < size && sent + piece.length + 5 <= Math.max(job.credited, 256 * 1024)) {
+        sent += piece.length;
+        goOn(job, piece, sent === size);
+      }
+    };
+    job.onCredit = send;
+    send();
+    await wait(800);
+    expect(job.isAbandoned).toBe(false);
+    client.socket.resume();
+    await client.closed;
+    expect(received).toBeGreaterThan(size);
+  });
+
+  test('and breaks before its turn leaves the ones before it whole', async () => {
+    const scene = await edge();
+    const client = scene.client().ask('GET', '/first').ask('GET', '/second');
+    const [first, second] = [await scene.dispatcher.next(), await scene.dispatcher.next()];
+    begin(second, ['Content-Length', '10']);
+    second.end(502, 'the worker died');
+    await turn();
+    first.answer('whole');
+    expect((await client.reply()).body.toString()).toBe('whole');
+    await client.closed;
+    expect(second.isAbandoned).toBe(true);
+    while ((await scene.connections()) > 0) await turn();
+  });
+
+  test('with many others on one connection gives no warning of a leak', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const scene = await edge();
+    const client = scene.client();
+    const count = 30;
+    for (let i = 0; i < count; i++) client.ask('GET', `/${i}`);
+    const jobs: FakeJob[] = [];
+    for (let i = 0; i < count; i++) jobs.push(await scene.dispatcher.next());
+    for (const job of jobs) begin(job, ['Content-Length', '10']);
+    for (const job of jobs) goOn(job, 'whole', true);
+    for (let i = 0; i < count; i++) expect((await client.reply()).body.toString()).toBe('beginwhole');
+    await turn();
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
+  test('is cut when its client takes nothing of the rest, though all of it has come', async () => {
+    const scene = await edge({ bodyTimeoutMs });
+    const client = scene.client().ask('GET', '/');
+    const job = await scene.dispatcher.next();
+    client.socket.pause();
+    begin(job);
+    const piece = Buffer.alloc(64 * 1024);
+    let sent = 5;
+    const send = (): void => {
+      while (sent + piece.length <= Math.max(job.credited, 256 * 1024)) {
+        sent += piece.length;
+        goOn(job, piece);
+      }
+    };
+    job.onCredit = send;
+    send();
+    await wait(100);
+    goOn(job, '', true);
+    while ((await scene.connections()) > 0) await turn();
+  });
+});
+
+test('a client that takes nothing of a long answer from the cache is cut', async () => {
+  const scene = await edge({ bodyTimeoutMs: 300, cacheBytes: 64 * 1024 * 1024 });
+  const long = Buffer.alloc(16 * 1024 * 1024, 'x');
+  scene.dispatcher.script = job => job.answer(long, ['Cache-Control', 'max-age=60']);
+  expect((await scene.fetch('GET')).body.length).toBe(long.length);
+  const client = scene.client();
+  client.socket.pause();
+  client.ask('GET');
+  await until(
+    () => scene.records.length,
+    count => count === 2,
+  );
+  while ((await scene.connections()) > 0) await turn();
 });
 
 test('200 requests on 20 connections are answered, each with its own answer', async () => {

@@ -5,18 +5,29 @@ import { VirtualTime } from '../support/virtual-time.ts';
 
 /**
  * The very job table and job gates over a broker made of virtual time: one proxy, three workers, and faults: processes killed,
- * frozen and woken, connections cut with what was on them, the proxy's broker session lost, clients that leave.
+ * frozen and woken, connections cut with what was on them, the proxy's broker session lost, parts of responses lost, clients that leave.
+ * Responses come in parts over time, and bodies of requests go in parts once the worker gave credit.
  */
 
 export type Mutation =
   | 'a worker that never asks'
   | 'claims granted after the answer'
   | 'grants to anybody'
-  | 'old grants used';
+  | 'old grants used'
+  | 'parts of any attempt taken'
+  | 'lost parts overlooked'
+  | 'jobs acknowledged as they begin';
 
 export interface SimulatedJob {
   readonly id: string;
   readonly claim: boolean;
+  /** Of its response. */
+  readonly parts: number;
+  /** Of its body, when that streams. */
+  readonly bodyParts: number;
+  isBodySent: boolean;
+  /** The attempt and index of each part that counted, also of one that said the rest will not come. */
+  readonly received: { attempt: string; index: number }[];
   executions: number;
   answers: number;
   /** What the client was told; 499: it had left. */
@@ -40,6 +51,21 @@ interface Message {
   readonly number: bigint;
   readonly expiresAt: number;
   redelivered: boolean;
+}
+
+/** One attempt in a worker. */
+interface Attempt {
+  readonly job: SimulatedJob;
+  readonly owner: string;
+  readonly id: string;
+  readonly acks: (() => void)[];
+  /** Parts of the body that came. */
+  taken: number;
+  /** Parts of the response that were sent. */
+  sent: number;
+  /** The broker has the first one. */
+  isBegun: boolean;
+  isOver: boolean;
 }
 
 export function simulate(
@@ -68,6 +94,7 @@ export function simulate(
   let session = 'session-0';
   let number = 0n;
   let isConnected = true;
+  let lastPartAt = 0;
 
   function answer(id: string, status: number, lostSession = false): void {
     const job = byId.get(id);
@@ -97,6 +124,40 @@ export function simulate(
     time.after(delay(), () => {
       if (isConnected && session === forSession) act();
     });
+  }
+  /** In order, as on one channel and one queue. */
+  function partToProxy(forSession: string, act: () => void): void {
+    const at = Math.max(time.now + delay(), lastPartAt);
+    lastPartAt = at;
+    time.after(at - time.now, () => {
+      if (isConnected && session === forSession) act();
+    });
+  }
+  function partCame(
+    job: SimulatedJob,
+    terms: { worker: string; attempt: string; index: number; last: boolean },
+    isFailure: boolean,
+  ): void {
+    let verdict = table.part(job.id, terms, time.now);
+    const { index, attempt, last } = terms;
+    if (mutation === 'lost parts overlooked' && verdict === 'gap')
+      verdict = table.part(job.id, { ...terms, index: job.received.length }, time.now);
+    const other = job.received[0]?.attempt;
+    if (mutation === 'parts of any attempt taken' && verdict === 'other' && other && index === job.received.length)
+      verdict = table.part(job.id, { ...terms, attempt: other }, time.now);
+    if (verdict === 'gap' && table.abandon(job.id)) answer(job.id, 502);
+    if (verdict !== 'next') return;
+    job.received.push({ attempt, index });
+    if (last) answer(job.id, isFailure ? 502 : 200);
+  }
+  /** The worker takes the body. */
+  function sendBody(job: SimulatedJob, worker: string, attempt: string, index = 0): void {
+    if (job.answers > 0 || !table.isHeldBy(job.id, worker) || (index === 0 && job.isBodySent)) return;
+    job.isBodySent = true;
+    table.progress(job.id, time.now);
+    const receiver = workers.find(({ id }) => id === worker);
+    if (isConnected) receiver?.fromBroker(() => receiver.bodyPart(job.id, attempt, index));
+    if (index + 1 < job.bodyParts) time.after(between(1, 300), () => sendBody(job, worker, attempt, index + 1));
   }
   function tick(): void {
     for (const { id, status } of table.tick(time.now).ended) answer(id, status);
@@ -156,8 +217,10 @@ export function simulate(
     #generation = 0;
     #lastArrival = 0;
     #waiting: (() => void)[] = [];
-    #unsent: (() => void)[] = [];
-    readonly #executing = new Map<string, { done: (() => void)[] }>();
+    /** Parts that the broker has not confirmed: sent again after a cut. */
+    #outbox: { arrive: () => void; confirmed: () => void }[] = [];
+    #lastPartAt = 0;
+    readonly #executing = new Map<string, Attempt>();
     readonly #asking = new Map<string, (granted: boolean, leftMs: number) => void>();
 
     constructor(index: number) {
@@ -175,7 +238,7 @@ export function simulate(
       this.isAlive = true;
       this.isFrozen = false;
       this.#waiting = [];
-      this.#unsent = [];
+      this.#outbox = [];
       this.#executing.clear();
       this.#asking.clear();
       say(`${this.id} starts`);
@@ -190,7 +253,7 @@ export function simulate(
       this.#lastArrival = 0;
       this.gate.deaf();
       this.#announce();
-      for (const send of this.#unsent.splice(0)) send();
+      for (const message of this.#outbox) this.#put(message);
       drain();
     }
 
@@ -204,6 +267,8 @@ export function simulate(
       this.#act(() => {
         if (this.link !== link) return;
         for (const answered of [...this.#asking.values()]) answered(false, -1);
+        for (const attempt of [...this.#executing.values()])
+          if (!attempt.isOver && (attempt.sent > 0 || attempt.job.bodyParts > 0)) this.#say(attempt, true, true);
       });
       const generation = this.#generation;
       time.after(between(50, 4_000), () => {
@@ -269,6 +334,28 @@ export function simulate(
       });
     }
 
+    /** In order, until the broker has confirmed it. */
+    #post(arrive: () => void, confirmed: () => void): void {
+      const message = { arrive, confirmed };
+      this.#outbox.push(message);
+      if (this.isLinked) this.#put(message);
+    }
+
+    #put(message: { arrive: () => void; confirmed: () => void }): void {
+      const link = this.link;
+      const generation = this.#generation;
+      const at = Math.max(time.now + delay(), this.#lastPartAt);
+      this.#lastPartAt = at;
+      time.after(at - time.now, () => {
+        if (this.#generation !== generation || this.link !== link || !this.isLinked) return;
+        message.arrive();
+        this.fromBroker(() => {
+          this.#outbox = this.#outbox.filter(other => other !== message);
+          message.confirmed();
+        });
+      });
+    }
+
     /** Lost when the connection goes before it arrives; @returns nothing, as TCP does */
     toBroker(arrive: () => void, lost: () => void = () => {}): void {
       if (!this.isLinked) return lost();
@@ -302,6 +389,18 @@ export function simulate(
 
     cancelled(id: string): void {
       this.gate.cancelled(id, time.now);
+      const attempt = this.#executing.get(id);
+      if (!attempt || attempt.isOver) return;
+      if (attempt.sent > 0) this.#say(attempt, true, true);
+      else this.#end(attempt);
+    }
+
+    bodyPart(id: string, attemptId: string, index: number): void {
+      const attempt = this.#executing.get(id);
+      if (attempt?.id !== attemptId || attempt.isOver) return;
+      if (index !== attempt.taken) problems.push(`${id}: part ${index} of its body came as part ${attempt.taken}`);
+      attempt.taken++;
+      if (attempt.taken === attempt.job.bodyParts) this.#respond(attempt);
     }
 
     delivered(message: Message): void {
@@ -317,7 +416,7 @@ export function simulate(
         case 'drop':
           return ack();
         case 'join':
-          return void this.#executing.get(job.id)?.done.push(ack);
+          return this.#join(job, ack);
         case 'execute':
           return this.#execute(job, owner, `${this.id}/${job.id}/${random()}`, ack);
         case 'claim':
@@ -336,8 +435,7 @@ export function simulate(
         if (!granted && leftMs === 0) return ack();
         const isGood = mutation === 'old grants used' || this.gate.mayExecute(job.id, { askedAt, leftMs }, time.now);
         if (granted && isGood) {
-          const executing = this.#executing.get(job.id);
-          if (executing) executing.done.push(ack);
+          if (this.#executing.has(job.id)) this.#join(job, ack);
           else this.#execute(job, owner, attempt, ack);
           return;
         }
@@ -360,7 +458,7 @@ export function simulate(
       );
     }
 
-    #execute(job: SimulatedJob, owner: string, attempt: string, ack: () => void): void {
+    #execute(job: SimulatedJob, owner: string, id: string, ack: () => void): void {
       job.executions++;
       say(`${this.id} executes ${job.id} (${job.executions})`);
       if (job.claim && job.executions > 1) problems.push(`${job.id} is claimed and ran ${job.executions} times`);
@@ -374,32 +472,67 @@ export function simulate(
           problems.push(`${job.id} ran ${late.toFixed(0)} ms after its asker had gone`);
       }
       this.gate.begin(job.id);
-      const executing = { done: [ack] };
-      this.#executing.set(job.id, executing);
+      const attempt: Attempt = { job, owner, id, acks: [ack], taken: 0, sent: 0, isBegun: false, isOver: false };
+      this.#executing.set(job.id, attempt);
+      if (mutation === 'jobs acknowledged as they begin') ack();
+      if (job.bodyParts === 0) return this.#respond(attempt);
+      const worker = this.id;
+      this.toBroker(
+        () => toProxy(owner, () => sendBody(job, worker, id)),
+        () => void (attempt.isOver || this.#act(() => this.#say(attempt, true, true))),
+      );
+    }
+
+    #join(job: SimulatedJob, ack: () => void): void {
+      const attempt = this.#executing.get(job.id);
+      if (attempt?.isBegun) ack();
+      else attempt?.acks.push(ack);
+    }
+
+    /** Part after part, until the last. */
+    #respond(attempt: Attempt): void {
       const generation = this.#generation;
-      const finish = (): void => {
-        this.gate.end(job.id, deadlineMs, time.now);
-        this.#executing.delete(job.id);
-        const reply = (): void =>
-          this.toBroker(
-            () => {
-              toProxy(owner, () => {
-                if (table.part(job.id, { worker: this.id, attempt, index: 0, last: true }, time.now) === 'next')
-                  answer(job.id, 200);
-              });
-              this.fromBroker(() => {
-                for (const done of executing.done) done();
-              });
-            },
-            () => this.#unsent.push(reply),
-          );
-        reply();
-      };
       // Now and then an upstream hangs past every deadline.
-      const hangs = !isCalm && chance(0.02);
+      const hangs = !isCalm && attempt.sent === 0 && chance(0.02);
       time.after(hangs ? 2 * deadlineMs : between(1, chance(0.05) ? 8_000 : 200), () => {
-        if (this.#generation === generation) this.#act(finish);
+        if (this.#generation !== generation) return;
+        this.#act(() => {
+          if (attempt.isOver) return;
+          // The worst moments: just before the first part, whose job another worker gets then, and between two.
+          const isSafe = isCalm && this.#index === 0;
+          if (attempt.sent === 0 && !isSafe && chance(0.04)) this.cut();
+          const isLast = attempt.sent === attempt.job.parts - 1;
+          if (attempt.isOver) return;
+          this.#say(attempt, isLast, false);
+          if (isLast) return;
+          this.#respond(attempt);
+          if (isSafe || chance(0.96)) return;
+          const isCut = chance(0.5);
+          time.after(between(0, 20), () => (isCut ? this.cut() : this.kill()));
+        });
       });
+    }
+
+    #say(attempt: Attempt, last: boolean, isFailure: boolean): void {
+      const { job, owner, id } = attempt;
+      const terms = { worker: this.id, attempt: id, index: attempt.sent++, last };
+      if (last) attempt.isOver = true;
+      const isLost = !isCalm && !last && chance(0.01);
+      this.#post(
+        () => void (isLost || partToProxy(owner, () => partCame(job, terms, isFailure))),
+        () => {
+          attempt.isBegun = true;
+          for (const ack of attempt.acks.splice(0)) ack();
+          if (last) this.#end(attempt);
+        },
+      );
+    }
+
+    #end(attempt: Attempt): void {
+      attempt.isOver = true;
+      this.gate.end(attempt.job.id, deadlineMs, time.now);
+      this.#executing.delete(attempt.job.id);
+      for (const ack of attempt.acks.splice(0)) ack();
     }
   }
 
@@ -411,9 +544,14 @@ export function simulate(
   const jobCount = 10 + Math.floor(random() * 20);
   for (let i = 0; i < jobCount; i++) {
     time.after(between(0, faultsEndMs), () => {
+      const bodyParts = chance(0.25) ? 1 + Math.floor(random() * 4) : 0;
       const job = {
         id: `job-${i}`,
-        claim: chance(0.6),
+        claim: bodyParts > 0 || chance(0.5),
+        parts: chance(0.5) ? 1 : 2 + Math.floor(random() * 4),
+        bodyParts,
+        isBodySent: false,
+        received: [],
         executions: 0,
         answers: 0,
         status: 0,
@@ -453,8 +591,14 @@ export function simulate(
   for (const job of jobs) {
     if (job.answers !== 1) problems.push(`${job.id} was answered ${job.answers} times`);
     // Two frozen workers in a row, each noticed after twelve seconds, may use up the deadline; one must not.
-    if (isCalm && !job.claim && job.handOvers < 2 && ![200, 499].includes(job.status))
+    const isReplaceable = !job.claim && job.received.length === 0;
+    if (isCalm && isReplaceable && job.handOvers < 2 && ![200, 499].includes(job.status))
       problems.push(`${job.id} can be repeated and got ${job.status}`);
+    const [first] = job.received;
+    if (job.received.some(({ attempt, index }, i) => attempt !== first?.attempt || index !== i))
+      problems.push(`${job.id} was given parts that are not one response: ${JSON.stringify(job.received)}`);
+    if (job.status === 200 && job.received.length !== job.parts)
+      problems.push(`${job.id} ended cleanly after ${job.received.length} of ${job.parts} parts`);
   }
   if (table.size > 0) problems.push(`${table.size} jobs left in the table`);
   return { problems, transcript, jobs };

@@ -334,3 +334,26 @@ test('the proxy stopped: sockets close with 1001', async () => {
   await edge.proxy.close(2_000);
   expect((await end).code).toBe(1001);
 });
+
+test.each([
+  ['are switched while it drains: they are closed', true],
+  ['are not answered: it does not wait for them beyond its drain', false],
+])('the proxy stopped with requests to switch that %s', async (_what, isAnswered) => {
+  const asked: Socket[] = [];
+  await using backend = await startRawBackend(socket => void asked.push(socket));
+  const { edge } = await system(backend.url);
+  const client = connect(edge.proxy.port, '127.0.0.1').resume();
+  client.on('error', () => {});
+  onTestFinished(() => void client.destroy());
+  client.write('GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  await until(
+    () => asked.length,
+    count => count === 1,
+  );
+  const end = once(client, 'close');
+  const startedAt = performance.now();
+  const stopped = edge.proxy.close(isAnswered ? 60_000 : 500);
+  if (isAnswered) asked[0]?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  await Promise.all([stopped, end]);
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+});

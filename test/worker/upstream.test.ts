@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -310,3 +311,76 @@ test.each([
     expect(outcome.kind).not.toBe('unsent'); // that would leave the upstream out, one after the other
   },
 );
+
+describe('a body that streams', () => {
+  test('is whole for the next upstream when one could not be reached', async () => {
+    const server = await backend();
+    const closed = await backend();
+    await closed.close();
+    const body = new PassThrough();
+    const request = { method: 'POST', body, bodyLength: 5n };
+    expect(await call(upstreamAt(closed.url), request)).toMatchObject({ kind: 'unsent' });
+    body.end('whole');
+    expect(await call(upstreamAt(server.url), request)).toMatchObject({ kind: 'complete' });
+    expect(server.seen[0]?.body.toString()).toBe('whole');
+  });
+});
+
+describe('a switch of protocols', () => {
+  const upgrade = { upgrade: 'echo', body: new PassThrough() };
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
+
+  test('can be broken off after another upstream could not be reached in time', async () => {
+    const control = new Cancellation();
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const left = new Promise<void>(resolve =>
+      silent.once('connection', socket =>
+        socket
+          .on('error', () => {})
+          .resume()
+          .once('close', resolve),
+      ),
+    );
+    cleanup.push(async () => void (await new Promise(resolve => silent.close(resolve))));
+    // It takes the connection, and never says a word of TLS.
+    const slow = upstreamAt(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`, { connectTimeoutMs: 50 });
+    expect(await call(slow, upgrade, control)).toMatchObject({ kind: 'unsent' });
+    const switched = Promise.withResolvers<void>();
+    const url = await rawServer(socket => {
+      socket.write(switching);
+      switched.resolve();
+    });
+    const second = call(upstreamAt(url), upgrade, control);
+    await Promise.all([left, switched.promise]);
+    // The first connection's last events have gone by.
+    await wait(20);
+    control.abort();
+    expect(await second).toMatchObject({ kind: 'aborted' });
+  });
+
+  test('is broken when what the client says breaks', async () => {
+    const body = new PassThrough();
+    const url = await rawServer(socket => {
+      socket.write(switching);
+      body.destroy(new Error('a part of the request body was lost'));
+    });
+    expect(await call(upstreamAt(url), { ...upgrade, body })).toMatchObject({
+      kind: 'broken',
+      reason: 'a part of the request body was lost',
+    });
+  });
+
+  test('hears the client’s end, and goes on to the upstream’s', async () => {
+    const body = new PassThrough();
+    const url = await rawServer(socket => {
+      socket.write(switching);
+      socket.on('end', () => socket.end('goodbye'));
+      body.end('hello');
+    });
+    const outcome = await call(upstreamAt(url), { ...upgrade, body });
+    expect(outcome).toMatchObject({ kind: 'complete', status: 101 });
+    expect(outcome.body.toString()).toBe('goodbye');
+  });
+});
