@@ -20,6 +20,7 @@ const core = [
   'services/lib/lease.ts',
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
+  'services/bus/call-failure.ts',
   'services/bus/outbox.ts',
   'services/bus/rights.ts',
   'services/bus/topology.ts',
@@ -39,6 +40,8 @@ const core = [
   'services/worker/balancer.ts',
   'services/worker/job-gate.ts',
   'services/worker/response-framing.ts',
+  'services/directory/attempt-limiter.ts',
+  'services/directory/http-status.ts',
   'services/demo/message-list.ts',
   'services/demo/post-id.ts',
   'services/demo/post.ts',
@@ -316,7 +319,7 @@ describe('the project', () => {
   test('is read: its services are there', () => {
     expect(project.length).toBeGreaterThan(50);
     const services = new Set(project.map(({ path }) => serviceOf(path)));
-    for (const service of ['bus', 'cli', 'config', 'demo', 'lib', 'proxy', 'up', 'worker'])
+    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'proxy', 'up', 'worker'])
       expect(services).toContain(service);
     const transaction = project.find(({ path }) => path === 'services/proxy/transaction.ts');
     expect(transaction?.imports).toContainEqual({ to: 'services/proxy/fields.ts', isType: false, isLazy: false });

@@ -13,7 +13,7 @@ export interface QueueSpec {
   /** '' : named by the server, fresh on each connection, gone with it. */
   readonly name: string;
   readonly exclusive?: boolean;
-  readonly arguments?: Readonly<Record<string, string | number>>;
+  readonly arguments?: Readonly<Record<string, string | number | boolean>>;
   readonly why: string;
 }
 
@@ -82,6 +82,9 @@ export type MessageType = keyof typeof messages;
 
 export type QueueKind = 'classic' | 'quorum';
 
+/** 4.x drops after 20 deliveries unless told otherwise, 3.x never; -1 means "drop at once" on 3.10. So: a number. */
+const quorum = { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000 };
+
 /**
  * The shared queue of a service's jobs. Jobs are transient and carry an expiration, so nothing in it outlives its asker.
  * @param kind `quorum` in a cluster, where a classic queue dies with its home node; three to four times the latency.
@@ -90,11 +93,26 @@ export function jobQueue(service: string, kind: QueueKind): BoundQueue {
   return {
     queue: {
       name: `proxy.jobs.${service}`,
-      // 4.x drops after 20 deliveries unless told otherwise, 3.x never; -1 means "drop at once" on 3.10. So: a number.
-      ...(kind === 'quorum' ? { arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000 } } : {}),
+      ...(kind === 'quorum' ? { arguments: quorum } : {}),
       why: 'durable, so that it outlives broker restarts and worker absences; its messages need not',
     },
     bindings: [{ exchange: 'proxy.jobs', key: service }],
+  };
+}
+
+/**
+ * Where the directory is called. Calls are transient and expire with their callers' patience; those that come while the
+ * directory restarts wait here.
+ */
+export function directoryRpc(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.rpc',
+      // A second directory would have other accounts: it stands by, and answers only when the first one is gone.
+      arguments: { 'x-single-active-consumer': true, ...(kind === 'quorum' ? quorum : {}) },
+      why: 'durable, so that calls wait for a directory that restarts; a call that nobody takes expires',
+    },
+    bindings: [{ exchange: 'm', key: 'directory.rpc' }],
   };
 }
 
@@ -122,6 +140,7 @@ export const roles = {
     queues: [jobQueue(service, kind)],
   }),
   demo: (): Role => ({ exchanges: [exchanges['demo.posts']], queues: [demoPosts] }),
+  directory: (kind: QueueKind): Role => ({ exchanges: [exchanges.m], queues: [directoryRpc(kind)] }),
   /** Calls and answers only. */
   caller: (): Role => ({ exchanges: [exchanges.m], queues: [] }),
 };

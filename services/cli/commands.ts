@@ -4,10 +4,12 @@ import { configAccounts } from './config-accounts.ts';
 import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
+import { directory } from './directory.ts';
 import { health } from './health.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
+import { usersAdd, usersDisable, usersList, usersPasswd } from './users.ts';
 import { worker } from './worker.ts';
 
 /** All commands, in the order of `warren --help`. */
@@ -17,6 +19,11 @@ export const commands: readonly Command[] = [
   proxy,
   worker,
   demo,
+  directory,
+  usersAdd,
+  usersList,
+  usersPasswd,
+  usersDisable,
   status,
   health,
   configInit,

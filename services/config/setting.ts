@@ -1,7 +1,17 @@
 import type { Format } from './format.ts';
 
 /** The commands that take settings. */
-export const commandNames = ['up', 'broker', 'proxy', 'worker', 'demo', 'status', 'config'] as const;
+export const commandNames = [
+  'up',
+  'broker',
+  'proxy',
+  'worker',
+  'demo',
+  'directory',
+  'users',
+  'status',
+  'config',
+] as const;
 export type CommandName = (typeof commandNames)[number];
 
 /** One row of the table in `settings.ts`. */

@@ -9,10 +9,11 @@ const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 const DAY = 86_400_000;
 
-const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo'];
+const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo', 'directory'];
 /** They may run the embedded broker. */
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
+const directories: readonly CommandName[] = ['up', 'directory'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
 const ports: Format<readonly number[]> = {
@@ -67,7 +68,7 @@ export const settings = {
   'broker.queue_type': setting(choice('classic', 'quorum'), 'classic', {
     doc: 'Kind of the shared queues: quorum for a cluster, classic (faster) for a single node.',
     flag: { name: 'queue-type', value: 'TYPE' },
-    commands: work,
+    commands: [...work, 'directory'],
   }),
   'broker.host': setting(listenHost, '127.0.0.1', {
     doc: 'Address that `warren broker` listens on; beyond this machine give it a certificate too.',
@@ -139,13 +140,13 @@ export const settings = {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'status'],
+    commands: [...bus, 'broker', 'users', 'status'],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",
     env: 'WARREN_LOG',
     flag: { name: 'log', value: 'FORMAT' },
-    commands: bus,
+    commands: [...work, 'demo'],
   }),
   'proxy.host': setting(listenHost, '', {
     doc: 'Address to listen on; empty: all interfaces for `warren proxy`, loopback for `warren up`.',
@@ -290,6 +291,29 @@ export const settings = {
     doc: 'What the sample backends call themselves, in the order of their ports; none: backend-1, backend-2, ….',
     flag: { name: 'demo-name', value: 'NAME', repeatable: true },
     commands: ['demo'],
+  }),
+  'directory.host': setting(listenHost, '127.0.0.1', {
+    doc: "Address of the directory's REST, which is not encrypted; over the broker it is reached in any case.",
+    flag: { name: 'directory-host', value: 'ADDRESS' },
+    commands: directories,
+  }),
+  'directory.port': setting(port, 5000, {
+    doc: "Port of the directory's REST; 0 is any free one.",
+    flag: { name: 'directory-port', value: 'PORT' },
+    commands: directories,
+  }),
+  'directory.open_registration': setting(flag, true, {
+    doc: 'Whether whoever reaches the directory may make an account; false: only `warren users add`.',
+    flag: { name: 'open-registration', value: '', isSwitch: true },
+    commands: directories,
+  }),
+  'directory.session_ms': setting(duration(60_000, 365 * DAY), 30 * DAY, {
+    doc: 'Time that a login is good for.',
+    commands: directories,
+  }),
+  'directory.lease_ms': setting(duration(1, DAY), 30_000, {
+    doc: 'Time after which a peer that does not ping drops out.',
+    commands: directories,
   }),
 } as const satisfies Record<string, Setting<unknown>>;
 

@@ -3,6 +3,7 @@ import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import { startReplicas } from '../demo/replicas.ts';
+import { startDirectory } from '../directory/service.ts';
 import { aborted } from '../lib/stop.ts';
 import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
@@ -13,7 +14,7 @@ import { choiceOf, dataDirOf } from './with-broker.ts';
 /** Ctrl-C must have ended everything, the broker included, within 5 s. */
 const drainMs = 1_000;
 
-/** `warren up`: broker, proxy, sample backends and their workers, all in this process (but for a broker of another kind). */
+/** `warren up`: broker, proxy, sample backends and their workers, directory, all in this process (but for a broker of another kind). */
 export const run: Run = async (config, stop, io) => {
   const ends: (() => Promise<void>)[] = [];
   const dataDir = dataDirOf(config, io);
@@ -57,11 +58,23 @@ export const run: Run = async (config, stop, io) => {
       ends.push(() => worker.close(drainMs));
     }
 
+    const directory = await startDirectory(
+      {
+        bus: await bus('directory', roles.directory(queueType)),
+        now: () => Date.now(),
+        clock,
+        warn: line => log(`directory: ${line}`),
+      },
+      { ...config.directory, dataDir, queueType },
+    );
+    ends.push(() => directory.close());
+
     const rows = [
       ['broker', broker.describe],
       ['proxy', `${config.proxy.tlsCert === undefined ? 'http' : 'https'}://localhost:${proxy.port}`],
       ['admin', `http://localhost:${proxy.adminPort}/api/status (also /livez /readyz /metrics)`],
       ...demo.replicas.map(({ name, url }) => [name, `${url}, with a worker for service ${service}`]),
+      ['directory', `${directory.url} (/openapi.json)`],
     ];
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
     io.out('warren is up\n');

@@ -35,6 +35,8 @@ test('`warren up` brings its own broker, and says which; a worker of the same di
     ...freePorts,
     '--demo-ports',
     '0,0,0',
+    '--directory-port',
+    '0',
     '--route',
     '/=web',
     '--route',

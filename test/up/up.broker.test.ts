@@ -18,6 +18,8 @@ const up = (dir: string, ...more: string[]): Promise<WarrenProcess> =>
     '0',
     '--demo-ports',
     '0,0,0',
+    '--directory-port',
+    '0',
     ...more,
   ]);
 
@@ -42,6 +44,9 @@ test('one command serves the form on three backends, refuses a second start, and
   const page = await fetch(`${proxy}/`);
   expect(page.headers.get('cache-status')).toMatch(/^warren; hit; ttl=\d+$/);
   expect(await page.text()).toContain('<form');
+
+  const directory = await address(first, 'directory');
+  expect(await (await fetch(`${directory}/livez`)).text()).toBe('alive\n');
 
   const text = uniqueName('hello');
   const post = await fetch(`${proxy}/api/messages`, {
@@ -105,6 +110,13 @@ test("the origin's own settings file runs the proxy and a worker for its backend
 test('a taken port is one clear line that names it', async () => {
   await using taken = await startBackend('x');
   await using warren = await up(await temporaryDir(), '--port', String(taken.port));
+  expect(await warren.exit).toBe(1);
+  expect(warren.lines.at(-1)).toMatch(new RegExp(`^warren: port .*${taken.port} is taken`));
+});
+
+test("the directory's taken port is one too, and all else ends with it", async () => {
+  await using taken = await startBackend('x');
+  await using warren = await up(await temporaryDir(), '--directory-port', String(taken.port));
   expect(await warren.exit).toBe(1);
   expect(warren.lines.at(-1)).toMatch(new RegExp(`^warren: port .*${taken.port} is taken`));
 });

@@ -17,19 +17,26 @@ export interface Call {
   method: string;
   /** the encoded request */
   body: Buffer;
+  /** Milliseconds that the caller waits, from when it asked; the server counts them from when the call arrives. 0: not said. */
+  deadlineMs: number;
 }
 
 /** What a Call is answered with. */
 export interface Answer {
   /** A gRPC status code; 0 is success. */
   code: number;
+  /** One line for people. */
   detail: string;
   /** the encoded response, empty unless code is 0 */
   body: Buffer;
+  /** What failed, as a stable word ("DIRECTORY_USER_EXISTS"); empty for success. */
+  reason: string;
+  /** When asking again may help; 0: not said. */
+  retryAfterMs: number;
 }
 
 function createBaseCall(): Call {
-  return { method: "", body: Buffer.alloc(0) };
+  return { method: "", body: Buffer.alloc(0), deadlineMs: 0 };
 }
 
 export const Call: MessageFns<Call> = {
@@ -39,6 +46,9 @@ export const Call: MessageFns<Call> = {
     }
     if (message.body.length !== 0) {
       writer.uint32(18).bytes(message.body);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(24).uint32(message.deadlineMs);
     }
     return writer;
   },
@@ -72,6 +82,14 @@ export const Call: MessageFns<Call> = {
             message.body = Buffer.from(reader.bytes());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deadlineMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -91,12 +109,13 @@ export const Call: MessageFns<Call> = {
     const message = createBaseCall();
     message.method = object.method ?? "";
     message.body = object.body ?? Buffer.alloc(0);
+    message.deadlineMs = object.deadlineMs ?? 0;
     return message;
   },
 };
 
 function createBaseAnswer(): Answer {
-  return { code: 0, detail: "", body: Buffer.alloc(0) };
+  return { code: 0, detail: "", body: Buffer.alloc(0), reason: "", retryAfterMs: 0 };
 }
 
 export const Answer: MessageFns<Answer> = {
@@ -109,6 +128,12 @@ export const Answer: MessageFns<Answer> = {
     }
     if (message.body.length !== 0) {
       writer.uint32(26).bytes(message.body);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.retryAfterMs !== 0) {
+      writer.uint32(40).uint32(message.retryAfterMs);
     }
     return writer;
   },
@@ -150,6 +175,22 @@ export const Answer: MessageFns<Answer> = {
             message.body = Buffer.from(reader.bytes());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.retryAfterMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -170,6 +211,8 @@ export const Answer: MessageFns<Answer> = {
     message.code = object.code ?? 0;
     message.detail = object.detail ?? "";
     message.body = object.body ?? Buffer.alloc(0);
+    message.reason = object.reason ?? "";
+    message.retryAfterMs = object.retryAfterMs ?? 0;
     return message;
   },
 };

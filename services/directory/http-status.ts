@@ -1,0 +1,15 @@
+import type { CallStatus } from '../bus/call-failure.ts';
+
+/** As in google.rpc.Code. */
+export const httpStatus: Readonly<Record<CallStatus, number>> = {
+  INVALID_ARGUMENT: 400,
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
+  NOT_FOUND: 404,
+  ALREADY_EXISTS: 409,
+  RESOURCE_EXHAUSTED: 429,
+  INTERNAL: 500,
+  UNIMPLEMENTED: 501,
+  UNAVAILABLE: 503,
+  DEADLINE_EXCEEDED: 504,
+};

@@ -1,0 +1,34 @@
+import { resolve } from 'node:path';
+import { createBus } from '../bus/amqp-bus.ts';
+import { roles } from '../bus/topology.ts';
+import type { Run } from '../cli/io.ts';
+import { aborted } from '../lib/stop.ts';
+import { startDirectory } from './service.ts';
+
+/** `warren directory`: serves until `stop` aborts. */
+export const run: Run = async (config, stop, io) => {
+  const { queueType } = config.broker;
+  const warn = (line: string): void => io.err(`directory: ${line}\n`);
+  const bus = createBus({ urls: config.broker.url, name: 'warren directory', role: roles.directory(queueType) }, warn);
+  try {
+    const directory = await startDirectory(
+      { bus, now: () => Date.now(), clock: () => performance.now(), warn },
+      { ...config.directory, dataDir: resolve(io.cwd, config.data.dir), queueType },
+    );
+    try {
+      io.out(`directory serves ${directory.url} (/openapi.json, /livez)\n`);
+      const stopped = aborted(stop);
+      const ready = bus.ready(stop).then(() => {
+        io.out('directory is up\n');
+        return stopped;
+      });
+      // Connected or not, it serves; only a refusal ends it early. Stopped while it waits is no failure.
+      await Promise.race([stopped, ready]);
+      ready.catch(() => {});
+    } finally {
+      await directory.close();
+    }
+  } finally {
+    await bus.close();
+  }
+};

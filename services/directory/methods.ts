@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import type { CallStatus } from '../bus/call-failure.ts';
+
+/**
+ * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
+ * From this table come the checks, the routes and `/openapi.json`.
+ */
+export interface Method {
+  readonly summary: string;
+  readonly verb: 'get' | 'post';
+  readonly path: string;
+  /** HTTP status of success; 204 has no body. */
+  readonly status: 200 | 201 | 204;
+  /** Whether it wants a session's token: in REST `Authorization: Bearer`, over the bus the field `token`. */
+  readonly needsToken: boolean;
+  /** Without the token. Of `get` the query. */
+  readonly request: z.ZodObject;
+  readonly response: z.ZodObject;
+  readonly failures: readonly CallStatus[];
+}
+
+const username = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?$/,
+    'must be 1 to 32 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends',
+  )
+  .meta({ description: 'Name of the account.' });
+
+const anyPassword = z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters');
+
+const newPassword = anyPassword.min(8, 'must be at least 8 characters').meta({ description: 'Of a new account.' });
+
+const addresses = z
+  .array(z.string().regex(/^[!-~]{1,256}$/, 'must be 1 to 256 visible ASCII characters'))
+  .max(8, 'must be at most 8')
+  .default([])
+  .meta({ description: 'Where others can reach the peer, best first; none: over the bus only.' });
+
+const peerId = z.string().meta({ description: 'Of one session; no secret.' });
+const leaseMs = z
+  .int()
+  .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
+const nothing = z.strictObject({});
+
+export const methods = {
+  createUser: {
+    summary: 'Make an account',
+    verb: 'post',
+    path: '/users',
+    status: 201,
+    needsToken: false,
+    request: z.strictObject({ username, password: newPassword }),
+    response: z.strictObject({ username }),
+    failures: ['PERMISSION_DENIED', 'ALREADY_EXISTS', 'RESOURCE_EXHAUSTED'],
+  },
+  login: {
+    summary: 'Begin a session, and be an active peer',
+    verb: 'post',
+    path: '/login',
+    status: 200,
+    needsToken: false,
+    // A name or password that no account can have is a wrong one, and not told apart.
+    request: z.strictObject({
+      username: z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters'),
+      password: anyPassword,
+      addresses,
+    }),
+    response: z.strictObject({
+      token: z.string().meta({ description: 'Whoever has it is the account, until it expires or is logged out.' }),
+      peerId,
+      expiresInS: z.int().meta({ description: 'Seconds that the token is good for.' }),
+      leaseMs,
+    }),
+    failures: ['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED'],
+  },
+  logout: {
+    summary: 'End the session',
+    verb: 'post',
+    path: '/logout',
+    status: 204,
+    needsToken: true,
+    request: nothing,
+    response: nothing,
+    failures: ['UNAUTHENTICATED'],
+  },
+  ping: {
+    summary: 'Stay, or become again, an active peer; addresses replace those given before',
+    verb: 'post',
+    path: '/ping',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({ addresses }),
+    response: z.strictObject({ leaseMs }),
+    failures: ['UNAUTHENTICATED'],
+  },
+  listPeers: {
+    summary: 'The active peers, a page at a time',
+    verb: 'get',
+    path: '/peers',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({
+      after: z
+        .string()
+        .max(64, 'must be at most 64 characters')
+        .default('')
+        .meta({ description: '`next` of the page before.' }),
+    }),
+    response: z.strictObject({
+      peers: z.array(z.strictObject({ peerId, username, addresses: z.array(z.string()) })),
+      next: z.string().meta({ description: 'Empty on the last page.' }),
+    }),
+    failures: ['UNAUTHENTICATED'],
+  },
+} as const satisfies Record<string, Method>;
+
+export type MethodName = keyof typeof methods;
+
+export const methodNames = Object.keys(methods) as MethodName[];
+
+/** What is wrong with a value, in one line without the value; undefined: nothing. */
+export function mistakeIn(error: z.ZodError): string {
+  const [issue] = error.issues;
+  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+  return `${where}${issue?.message ?? 'not valid'}`;
+}
+
+/** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
+export function mistakeInAccount(account: { username: string; password: string }): string | undefined {
+  const { error } = methods.createUser.request.safeParse(account);
+  return error && mistakeIn(error);
+}
