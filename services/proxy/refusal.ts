@@ -1,5 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { destroyLater } from '../lib/destroy-later.ts';
 import { hasBody } from './request-body.ts';
 import { guardOf } from './wire/guard.ts';
 
@@ -61,6 +62,5 @@ export function refuseSocket(socket: Socket, { status, reason, fields = [] }: Re
   head += 'Cache-Status: warren; fwd=bypass\r\nVia: 1.1 warren\r\nConnection: close\r\n';
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   socket.end(`${head}\r\n${isHead ? '' : text}`);
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once('close', () => clearTimeout(timer));
+  destroyLater(socket, lingerMs);
 }

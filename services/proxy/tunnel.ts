@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { destroyLater } from '../lib/destroy-later.ts';
 import type { ReceivedPart } from '../lib/parts.ts';
 import { BodyPump } from './body-pump.ts';
 import { ClientSink } from './client-sink.ts';
@@ -64,7 +65,6 @@ export class Tunnel implements Streaming {
     });
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
-    socket.on('timeout', () => socket.destroy());
     socket.once('close', () => {
       if (this.#isOver) return;
       job.abandon();
@@ -120,9 +120,6 @@ export class Tunnel implements Streaming {
     const { socket } = this.#terms;
     socket.resume();
     this.#sink.finish(lastWord, () => socket.end());
-    socket.once('finish', () => {
-      const timer = setTimeout(() => socket.destroy(), lastWordMs);
-      socket.once('close', () => clearTimeout(timer));
-    });
+    socket.once('finish', () => destroyLater(socket, lastWordMs));
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { destroyLater } from '../../lib/destroy-later.ts';
 
 /** The other end: a socket, as far as a connection knows. */
 export interface Wire {
@@ -40,8 +41,7 @@ export function socketWire(socket: Socket): Wire {
       // What it still sends is read and forgotten: unread bytes would turn the end into a reset that overtakes our last words.
       socket.resume();
       socket.end();
-      const timer = setTimeout(() => socket.destroy(), endMs);
-      socket.once('close', () => clearTimeout(timer));
+      destroyLater(socket, endMs);
     },
     destroy: () => void socket.destroy(),
   };

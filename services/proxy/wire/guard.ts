@@ -1,5 +1,6 @@
 import { METHODS, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { destroyLater } from '../../lib/destroy-later.ts';
 import { type Fault, malformed } from './fault.ts';
 import type { Head, HeadLimits } from './head-reader.ts';
 import { RequestStream } from './request-stream.ts';
@@ -252,7 +253,6 @@ function closeInStages(socket: Socket): void {
     if (socket.destroyed) return;
     socket.end();
     socket.resume();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once('close', () => clearTimeout(timer));
+    destroyLater(socket, lingerMs);
   };
 }
