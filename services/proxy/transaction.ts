@@ -154,7 +154,6 @@ export class Transaction {
     const { method = 'GET', httpVersion, headers } = this.#request;
     const { path, host, isAbsolute } = this.#target;
     const peer = { address: this.#client, scheme: this.#scheme, isTrusted: this.#parts.isTrusted(this.#client) };
-    const traceparent = headers.traceparent;
     const upgrade = this.#upgradeHead ? (headers.upgrade ?? '') : '';
     const streamed = isLong || upgrade !== '';
     const length = headers['content-length'];
@@ -171,7 +170,7 @@ export class Transaction {
         bodyLength: isLong && length !== undefined ? BigInt(length) : undefined,
         upgrade,
         deadlineMs: route.deadlineMs,
-        traceparent: typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined,
+        traceparent: this.#traceparent,
       },
       {
         part: part => this.#part(route, part),
@@ -300,20 +299,16 @@ export class Transaction {
       return this.refuse(502, 'the upstream sent a malformed header');
     }
     if (!safeMethods.has(method) && head.status < 400) this.#parts.cache.invalidate(this.#key);
-    const store = (whole: Buffer): void => {
-      if (!storage) return;
-      // Its age counts from when it was asked for (RFC 9111 §4.2.3).
-      this.#parts.cache.put(
-        this.#key,
-        rawHeaders,
-        storage,
-        storedResponse(head.status, fields, whole),
-        this.#startedAt,
-      );
-    };
+    const store =
+      storage &&
+      ((whole: Buffer): void => {
+        const stored = storedResponse(head.status, fields, whole);
+        // Its age counts from when it was asked for (RFC 9111 §4.2.3).
+        this.#parts.cache.put(this.#key, rawHeaders, storage, stored, this.#startedAt);
+      });
     if (last && !isEarly) {
       this.#response.off('close', this.#onClose);
-      if (storage) store(Buffer.from(body));
+      store?.(Buffer.from(body));
       if (hasContent) this.#endWith(body);
       else this.#response.end();
       this.#record(head.status, { upstream: head.upstream });
@@ -327,7 +322,7 @@ export class Transaction {
       budget: this.#parts.budget,
       length: hasContent ? length : 0,
       stallMs: this.#options.bodyTimeoutMs,
-      keep: storage && hasContent ? { limitBytes: storedLimit, store } : undefined,
+      keep: store && hasContent ? { limitBytes: storedLimit, store } : undefined,
       over: problem => {
         this.#pump?.stop();
         this.#response.off('close', this.#onClose);
@@ -355,6 +350,12 @@ export class Transaction {
     this.#record(status, { reason });
   }
 
+  /** The client's trace context, if it is one. */
+  get #traceparent(): string | undefined {
+    const { traceparent } = this.#request.headers;
+    return typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined;
+  }
+
   #giveBack(): void {
     if (this.#held > 0) this.#parts.budget.give(this.#held);
     this.#held = 0;
@@ -364,8 +365,7 @@ export class Transaction {
     if (this.#isRecorded) return;
     this.#isRecorded = true;
     this.#giveBack();
-    const { method = 'GET', url = '/', headers } = this.#request;
-    const traceparent = headers.traceparent;
+    const { method = 'GET', url = '/' } = this.#request;
     this.#parts.onRequest({
       client: this.#client,
       method,
@@ -374,7 +374,7 @@ export class Transaction {
       seconds: (this.#parts.clock() - this.#startedAt) / 1000,
       service: this.#route?.service ?? '',
       by,
-      traceparent: typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined,
+      traceparent: this.#traceparent,
     });
   }
 }
