@@ -105,7 +105,7 @@ export class Execution {
 
   /** The broker did not take messages for a while: the last word on the body may not have gone out. */
   grantAgain(): void {
-    this.#request?.grantAgain();
+    this.#request?.sayCredit();
   }
 
   requestPart(attempt: string, piece: RequestPiece): void {
@@ -128,7 +128,7 @@ export class Execution {
   }
 
   async #run(): Promise<Verdict> {
-    this.#request?.open();
+    this.#request?.sayCredit();
     const { kind, reason } = await this.#call();
     this.#isCalled();
     this.#request?.destroy();

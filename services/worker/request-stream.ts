@@ -30,13 +30,8 @@ export class RequestStream extends Readable {
     this.on('error', () => {});
   }
 
-  /** Opens the window. */
-  open(): void {
-    this.#grant(this.#credit.until);
-  }
-
-  /** Says it once more: the word may have been lost. */
-  grantAgain(): void {
+  /** Says how far the body may go: at the beginning, and whenever that word may have been lost. */
+  sayCredit(): void {
     if (!this.destroyed && !this.#isWhole) this.#grant(this.#credit.until);
   }
 

@@ -17,7 +17,7 @@ test('gives every byte in order and credit for more, whatever the parts, while i
           expect(until).toBeGreaterThanOrEqual(granted);
           granted = until;
         });
-        stream.open();
+        stream.sayCredit();
         expect(granted).toBe(firstCredit);
         const received: Buffer[] = [];
         stream.on('data', chunk => received.push(chunk));
@@ -50,7 +50,7 @@ test.each([
   ['there is more than was asked for', [{ index: 0, body: Buffer.alloc(firstCredit + 1), last: true }]],
 ])('breaks when %s, and never ends', async (_what, parts) => {
   const stream = new RequestStream(() => {});
-  stream.open();
+  stream.sayCredit();
   const events: string[] = [];
   stream.on('end', () => events.push('end')).on('error', () => events.push('error'));
   stream.resume();
@@ -63,7 +63,7 @@ test.each([
 test('that nobody reads gives no further credit', async () => {
   const grants: number[] = [];
   const stream = new RequestStream(until => grants.push(until));
-  stream.open();
+  stream.sayCredit();
   for (let index = 0; index < 4; index++) stream.receive({ index, body: Buffer.alloc(65_536), last: false });
   await turn();
   expect(grants).toEqual([firstCredit]);
