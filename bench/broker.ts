@@ -5,17 +5,17 @@ import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { connect } from 'amqplib';
 import { startRabbitNode } from '../services/up/rabbitmq-node.ts';
-import type { LoadCommand, LoadResult } from './parts/amqp-load.ts';
+import type { LoadCommand } from './parts/amqp-load.ts';
 import { describeMachine } from './parts/machine.ts';
 import { writeSection } from './parts/page.ts';
-import { median } from './parts/rounds.ts';
+import { medianRate, type Rate } from './parts/rate.ts';
 
 interface Row {
   readonly kind: LoadCommand['kind'];
   readonly inFlight: number;
   readonly bytes: number;
-  readonly embedded: LoadResult;
-  readonly rabbit: LoadResult;
+  readonly embedded: Rate;
+  readonly rabbit: Rate;
 }
 
 /** `npm run bench -- broker [--seconds S] [--rounds R] [--write]`: the embedded broker beside RabbitMQ, with the same client. */
@@ -35,7 +35,7 @@ export async function run(flags: readonly string[]): Promise<void> {
     for (const kind of ['rpc', 'transient', 'persistent'] as const) {
       for (const inFlight of [1, 16, 100, 500]) {
         for (const bytes of [100, 1024, 65_536]) {
-          const results: { embedded: LoadResult[]; rabbit: LoadResult[] } = { embedded: [], rabbit: [] };
+          const results: { embedded: Rate[]; rabbit: Rate[] } = { embedded: [], rabbit: [] };
           for (let round = 0; round < rounds; round++) {
             // A confirm means on disk, fsync included: on RabbitMQ that is a quorum queue (its classic queues do not sync for a confirm).
             const common = { kind, inFlight, bytes, ms };
@@ -44,7 +44,13 @@ export async function run(flags: readonly string[]): Promise<void> {
               await load.ask({ ...common, url: rabbit.url, queueType: kind === 'persistent' ? 'quorum' : 'classic' }),
             );
           }
-          const row = { kind, inFlight, bytes, embedded: middle(results.embedded), rabbit: middle(results.rabbit) };
+          const row = {
+            kind,
+            inFlight,
+            bytes,
+            embedded: medianRate(results.embedded),
+            rabbit: medianRate(results.rabbit),
+          };
           rows.push(row);
           process.stderr.write(`${formatRow(row)}\n`);
         }
@@ -93,7 +99,7 @@ async function startEmbedded(dir: string): Promise<{ url: string; pid: number; r
   throw new Error('the embedded broker ended before it was ready');
 }
 
-function startLoad(): { ask(command: LoadCommand): Promise<LoadResult>; close(): void } {
+function startLoad(): { ask(command: LoadCommand): Promise<Rate>; close(): void } {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'parts/amqp-load.ts')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -101,7 +107,7 @@ function startLoad(): { ask(command: LoadCommand): Promise<LoadResult>; close():
   return {
     ask: command =>
       new Promise((done, fail) => {
-        lines.once('line', line => done(JSON.parse(line) as LoadResult));
+        lines.once('line', line => done(JSON.parse(line) as Rate));
         child.once('exit', code => fail(new Error(`the load ended (${code})`)));
         child.stdin.write(`${JSON.stringify(command)}\n`);
       }),
@@ -127,11 +133,6 @@ async function memoryOfQueued(url: string, pid: number): Promise<number> {
   return grown / (100_000 * 1024);
 }
 
-function middle(results: readonly LoadResult[]): LoadResult {
-  const of = (key: keyof LoadResult): number => median(results.map(result => result[key]));
-  return { perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
-}
-
 const names = {
   rpc: 'request and reply',
   transient: 'one way, transient',
@@ -139,7 +140,7 @@ const names = {
 };
 
 function formatRow({ kind, inFlight, bytes, embedded, rabbit }: Row): string {
-  const cell = ({ perSecond, p50Ms, p99Ms }: LoadResult): string =>
+  const cell = ({ perSecond, p50Ms, p99Ms }: Rate): string =>
     `${Math.round(perSecond).toLocaleString('en')} | ${p50Ms.toFixed(2)} | ${p99Ms.toFixed(1)}`;
   return `| ${names[kind]} | ${inFlight} | ${bytes} | ${cell(embedded)} | ${cell(rabbit)} | ${(embedded.perSecond / rabbit.perSecond).toFixed(2)} |`;
 }

@@ -2,19 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openBroker } from './parts/broker.ts';
-import { type Child, Children } from './parts/children.ts';
+import { type Child, Children, nextMessage } from './parts/children.ts';
 import { describeMachine } from './parts/machine.ts';
 import { nginxVersion, startNginx } from './parts/nginx.ts';
 import { writeSection } from './parts/page.ts';
 import { freePorts, untilOk } from './parts/ports.ts';
-import { median } from './parts/rounds.ts';
-import type { StreamCommand, StreamResult } from './parts/stream-client.ts';
+import { medianRate, type Rate } from './parts/rate.ts';
+import type { StreamCommand } from './parts/stream-client.ts';
 import { startWarren } from './parts/warren.ts';
+
+/** A GiB over a slow machine. */
+const patienceMs = 600_000;
 
 interface Row {
   readonly what: string;
   /** By subject. */
-  readonly results: ReadonlyMap<string, StreamResult>;
+  readonly results: ReadonlyMap<string, Rate>;
 }
 
 /** `npm run bench -- streams [--mib N] [--seconds S] [--rounds R] [--broker URL] [--write]`: long bodies, events and WebSockets, side by side. */
@@ -50,25 +53,25 @@ export async function run(flags: readonly string[]): Promise<void> {
     }
     const ipc = { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] as ('ignore' | 'inherit' | 'ipc')[] };
     const client = children.startScript('client', 'stream-client.ts', [], ipc);
-    await said(client);
+    await nextMessage(client, patienceMs);
     const raw = await Promise.all(
       ['receiver', 'sender'].map(async side => {
         const child = children.startScript(side, 'raw-bytes.ts', [broker.url, side], ipc);
-        await said(child);
+        await nextMessage(child, patienceMs);
         return child;
       }),
     );
     const sender = raw[1] as Child;
 
-    const ask = async (child: Child, command: object): Promise<StreamResult> => {
+    const ask = async (child: Child, command: object): Promise<Rate> => {
       child.process.send(command);
-      const result = await said(child);
+      const result = await nextMessage(child, patienceMs);
       if (typeof result === 'object' && result !== null && 'problem' in result) throw new Error(String(result.problem));
-      return result as StreamResult;
+      return result as Rate;
     };
     const rows: Row[] = [];
     const measure = async (what: string, of: (url: string) => StreamCommand, withRaw: boolean): Promise<void> => {
-      const found = new Map<string, StreamResult[]>();
+      const found = new Map<string, Rate[]>();
       for (let round = 0; round < rounds; round++) {
         const subjects = [...urls, ...(withRaw ? [['bus alone', '']] : [])] as [string, string][];
         for (const [name, url] of round % 2 === 0 ? subjects : subjects.toReversed()) {
@@ -76,7 +79,7 @@ export async function run(flags: readonly string[]): Promise<void> {
           found.set(name, [...(found.get(name) ?? []), result]);
         }
       }
-      const results = new Map([...found].map(([name, each]) => [name, middle(each)]));
+      const results = new Map([...found].map(([name, each]) => [name, medianRate(each)]));
       rows.push({ what, results });
       process.stderr.write(
         `${what}: ${[...results].map(([name, { perSecond, p50Ms, p99Ms }]) => `${name} ${perSecond.toFixed(0)}/s ${p50Ms.toFixed(2)}/${p99Ms.toFixed(2)} ms`).join(', ')}\n`,
@@ -110,25 +113,9 @@ export async function run(flags: readonly string[]): Promise<void> {
   }
 }
 
-function said({ name, process: child }: Child): Promise<unknown> {
-  return new Promise((done, reject) => {
-    const onExit = (): void => reject(new Error(`${name} ended`));
-    child.once('exit', onExit);
-    child.once('message', value => {
-      child.off('exit', onExit);
-      done(value);
-    });
-  });
-}
-
-function middle(results: readonly StreamResult[]): StreamResult {
-  const of = (key: keyof StreamResult): number => median(results.map(result => result[key] ?? 0));
-  return { perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
-}
-
 function format(rows: readonly Row[], machine: Record<string, string>, method: string): string {
   const names = ['direct', 'nginx', 'bus alone', 'Warren'];
-  const cell = ({ perSecond, p50Ms, p99Ms }: StreamResult, isBytes: boolean): string =>
+  const cell = ({ perSecond, p50Ms, p99Ms }: Rate, isBytes: boolean): string =>
     isBytes ? perSecond.toFixed(0) : `${perSecond.toFixed(0)}/s, ${p50Ms.toFixed(2)} / ${p99Ms.toFixed(2)} ms`;
   const isBytes = (what: string): boolean => what.endsWith('MiB/s');
   const shares = rows

@@ -1,4 +1,5 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import type { Rate } from './rate.ts';
 
 /**
  * A client process of the broker benchmark: reads one command a line (JSON), answers one result a line. The same client, amqplib, for every
@@ -17,18 +18,12 @@ export interface LoadCommand {
   readonly ms: number;
 }
 
-export interface LoadResult {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
 async function open(url: string): Promise<ChannelModel> {
   return connect(url, { noDelay: true });
 }
 
 /** Keeps `inFlight` going until the time is over; each calls back when it is done. */
-function drive(inFlight: number, ms: number, one: (done: () => void) => void): Promise<LoadResult> {
+function drive(inFlight: number, ms: number, one: (done: () => void) => void): Promise<Rate> {
   return new Promise(resolve => {
     const times: number[] = [];
     const startedAt = performance.now();
@@ -51,7 +46,7 @@ function drive(inFlight: number, ms: number, one: (done: () => void) => void): P
   });
 }
 
-async function rpc({ url, inFlight, bytes, ms }: LoadCommand): Promise<LoadResult> {
+async function rpc({ url, inFlight, bytes, ms }: LoadCommand): Promise<Rate> {
   const server = await open(url);
   const client = await open(url);
   const serving = await server.createChannel();
@@ -90,7 +85,7 @@ async function rpc({ url, inFlight, bytes, ms }: LoadCommand): Promise<LoadResul
   return result;
 }
 
-async function oneWay({ url, kind, queueType, inFlight, bytes, ms }: LoadCommand): Promise<LoadResult> {
+async function oneWay({ url, kind, queueType, inFlight, bytes, ms }: LoadCommand): Promise<Rate> {
   const publisher = await open(url);
   const consumer = await open(url);
   const isPersistent = kind === 'persistent';

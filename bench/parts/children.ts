@@ -61,3 +61,18 @@ function endOne({ process: child }: Child): Promise<void> {
     child.kill('SIGTERM');
   });
 }
+
+/** The next thing that a child says over its IPC channel. */
+export function nextMessage({ name, process: child }: Child, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      child.off('message', onMessage).off('exit', onExit);
+      act();
+    };
+    const onMessage = (value: unknown): void => settle(() => resolve(value));
+    const onExit = (): void => settle(() => reject(new Error(`${name} ended`)));
+    const timer = setTimeout(() => settle(() => reject(new Error(`${name} says nothing`))), timeoutMs);
+    child.on('message', onMessage).on('exit', onExit);
+  });
+}

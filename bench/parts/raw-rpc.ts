@@ -1,4 +1,4 @@
-import type { Child, Children } from './children.ts';
+import { type Child, type Children, nextMessage } from './children.ts';
 import type { Sample } from './load.ts';
 import type { RpcCommand, RpcResult } from './raw-rpc-messages.ts';
 
@@ -13,7 +13,7 @@ export async function startRawRpc(children: Children, brokerUrl: string): Promis
   const stdio = { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] } as const;
   const start = async (name: string, file: string): Promise<Child> => {
     const child = children.startScript(name, file, [brokerUrl], { stdio: [...stdio.stdio] });
-    await message(child, 15_000);
+    await nextMessage(child, 15_000);
     return child;
   };
   const echo = await start('echo', 'raw-rpc-server.ts');
@@ -24,25 +24,10 @@ export async function startRawRpc(children: Children, brokerUrl: string): Promis
     async run(inFlight, seconds) {
       const command: RpcCommand = { inFlight, seconds };
       caller.process.send(command);
-      const result = (await message(caller, (seconds + 15) * 1000)) as RpcResult;
+      const result = (await nextMessage(caller, (seconds + 15) * 1000)) as RpcResult;
       const { requests, p50Ms, p99Ms, errors } = result;
       const sample = { requests, seconds: result.seconds, p50Ms, p99Ms };
       return errors === 0 ? sample : { ...sample, problem: `${errors} calls failed` };
     },
   };
-}
-
-/** The next thing that a child says over its IPC channel. */
-function message({ name, process: child }: Child, timeoutMs: number): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void): void => {
-      clearTimeout(timer);
-      child.off('message', onMessage).off('exit', onExit);
-      act();
-    };
-    const onMessage = (value: unknown): void => settle(() => resolve(value));
-    const onExit = (): void => settle(() => reject(new Error(`${name} ended`)));
-    const timer = setTimeout(() => settle(() => reject(new Error(`${name} says nothing`))), timeoutMs);
-    child.on('message', onMessage).on('exit', onExit);
-  });
 }

@@ -1,5 +1,6 @@
 import { get, request } from 'node:http';
 import { WebSocket } from 'ws';
+import type { Rate } from './rate.ts';
 
 /** What the measuring process is told to do, over its IPC channel, and what it says. */
 export type StreamCommand = BytesCommand | MessagesCommand;
@@ -16,13 +17,6 @@ export interface MessagesCommand {
   readonly url: string;
   readonly seconds: number;
   readonly inFlight: number;
-}
-
-export interface StreamResult {
-  /** MiB or messages. */
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
 }
 
 const block = Buffer.alloc(64 * 1024, 'x');
@@ -60,26 +54,21 @@ function up(url: string, mebibytes: number): Promise<void> {
   });
 }
 
-async function bytes({
-  kind,
-  url,
-  mebibytes,
-  atOnce,
-}: Extract<StreamCommand, { atOnce: number }>): Promise<StreamResult> {
+async function bytes({ kind, url, mebibytes, atOnce }: Extract<StreamCommand, { atOnce: number }>): Promise<Rate> {
   const startedAt = performance.now();
   const each = mebibytes / atOnce;
   await Promise.all(Array.from({ length: atOnce }, () => (kind === 'down' ? down(url, each) : up(url, each))));
   return { perSecond: mebibytes / ((performance.now() - startedAt) / 1000), p50Ms: 0, p99Ms: 0 };
 }
 
-function of(times: readonly number[], seconds: number): StreamResult {
+function of(times: readonly number[], seconds: number): Rate {
   const sorted = Float64Array.from(times).sort();
   const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
   return { perSecond: sorted.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 /** The clock is the machine's own, which all its processes share. */
-function events(url: string, seconds: number): Promise<StreamResult> {
+function events(url: string, seconds: number): Promise<Rate> {
   return new Promise((resolve, reject) => {
     const delays: number[] = [];
     const stream = get(`${url}/events`, { agent: false }, response => {
@@ -98,7 +87,7 @@ function events(url: string, seconds: number): Promise<StreamResult> {
   });
 }
 
-async function echo(url: string, seconds: number, inFlight: number): Promise<StreamResult> {
+async function echo(url: string, seconds: number, inFlight: number): Promise<Rate> {
   const socket = new WebSocket(url.replace('http', 'ws'), { perMessageDeflate: false });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   const times: number[] = [];
@@ -121,7 +110,7 @@ async function echo(url: string, seconds: number, inFlight: number): Promise<Str
   return of(times, seconds);
 }
 
-function messages({ kind, url, seconds, inFlight }: MessagesCommand): Promise<StreamResult> {
+function messages({ kind, url, seconds, inFlight }: MessagesCommand): Promise<Rate> {
   return kind === 'events' ? events(url, seconds) : echo(url, seconds, inFlight);
 }
 
