@@ -12,6 +12,7 @@ import { createEdge, type EdgeOptions } from '../../services/proxy/edge.ts';
 import { BodyBudget } from '../../services/proxy/request-body.ts';
 import type { RequestRecord } from '../../services/proxy/request-log.ts';
 import { RouteTable } from '../../services/proxy/routes.ts';
+import { wholeSite } from '../support/raw-edge.ts';
 import { until } from '../support/until.ts';
 
 // A reply that never comes shows soon.
@@ -25,16 +26,6 @@ const options: EdgeOptions = {
   idleTimeoutMs: 60_000,
   headerTimeoutMs: 10_000,
   bodyTimeoutMs: 30_000,
-};
-
-const route: Route = {
-  name: 'web',
-  host: '*',
-  path: '/',
-  service: 'web',
-  ttlSeconds: undefined,
-  idempotencyKey: false,
-  deadlineMs: 30_000,
 };
 
 /** One job that reached the dispatcher; the test answers it. */
@@ -301,7 +292,7 @@ async function edge({
 }: SceneOptions = {}) {
   const scene = new Scene(
     some,
-    routes.map(each => ({ ...route, ...each })),
+    routes.map(each => ({ ...wholeSite, ...each })),
     { budgetBytes, cacheBytes, trusted },
   );
   scene.dispatcher.script = script;

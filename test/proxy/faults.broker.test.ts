@@ -7,13 +7,9 @@ import { startLoad } from '../support/load.ts';
 import { setMemoryAlarm } from '../support/memory-alarm.ts';
 import { proxyConfig, proxyUnderTest, workerUnderTest } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
+import { spawnWarren, spawnWorker } from '../support/warren-process.ts';
 
 const leaseMs = 3_000;
-
-function spawnWorker(broker: string, service: string, upstream: string, ...more: string[]): Promise<WarrenProcess> {
-  return spawnWarren(['worker', '--broker', broker, '--service', service, '--upstream', upstream, ...more]);
-}
 
 /** How often each id reached the backend. */
 function executions(seen: readonly { url: string }[]): Map<string, number> {

@@ -7,7 +7,7 @@ import { brokerUrl, uniqueName } from '../support/broker.ts';
 import { hashOf, patternHash, writePattern } from '../support/patterned.ts';
 import { proxyConfig, proxyUnderTest, workerUnderTest } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { spawnWarren } from '../support/warren-process.ts';
+import { spawnWarren, spawnWorker } from '../support/warren-process.ts';
 
 const mebibytes = process.env.WARREN_LONG ? 2048 : 256;
 const long = Math.max(120_000, mebibytes * 300);
@@ -53,15 +53,7 @@ test(
         response.end('thanks');
       }
     });
-    await using worker = await spawnWarren([
-      'worker',
-      '--broker',
-      brokerUrl(),
-      '--service',
-      service,
-      '--upstream',
-      backend.url,
-    ]);
+    await using worker = await spawnWorker(brokerUrl(), service, backend.url);
     await using proxy = await spawnWarren(
       [
         'proxy',
@@ -228,15 +220,7 @@ test('a worker killed in the middle of a response breaks it, within its lease', 
   const service = uniqueName('web');
   await using backend = await startStreamBackend((_request, response) => void response.write('begin'));
   await using edge = await proxyUnderTest(brokerUrl(), proxyConfig(service));
-  await using worker = await spawnWarren([
-    'worker',
-    '--broker',
-    brokerUrl(),
-    '--service',
-    service,
-    '--upstream',
-    backend.url,
-  ]);
+  await using worker = await spawnWorker(brokerUrl(), service, backend.url);
   await edge.workers(1);
   const response = await responseTo(ask(edge.url).end());
   worker.kill('SIGKILL');

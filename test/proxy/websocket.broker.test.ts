@@ -13,7 +13,7 @@ import {
   workerUnderTest,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { spawnWarren } from '../support/warren-process.ts';
+import { spawnWorker } from '../support/warren-process.ts';
 
 interface Upstream {
   readonly url: string;
@@ -315,10 +315,7 @@ test('the worker killed: sockets close with 1013 within its lease; stopped in or
   const service = uniqueName('web');
   await using edge = await proxyUnderTest(brokerUrl(), proxyConfig(service));
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    await using worker = await spawnWarren(
-      ['worker', '--broker', brokerUrl(), '--service', service, '--upstream', url],
-      { WARREN_WORKER_DRAIN_MS: '300' },
-    );
+    await using worker = await spawnWorker(brokerUrl(), service, url, { WARREN_WORKER_DRAIN_MS: '300' });
     await edge.workers(1);
     const end = closed(await opened(dial(edge.url)));
     worker.kill(signal);

@@ -68,3 +68,13 @@ export async function spawnWarren(args: readonly string[], env: Record<string, s
     [Symbol.asyncDispose]: end,
   };
 }
+
+/** `warren worker` for one upstream. */
+export function spawnWorker(
+  broker: string,
+  service: string,
+  upstream: string,
+  env: Record<string, string> = {},
+): Promise<WarrenProcess> {
+  return spawnWarren(['worker', '--broker', broker, '--service', service, '--upstream', upstream], env);
+}
