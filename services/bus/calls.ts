@@ -2,6 +2,7 @@ import { Answer, Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
 import { messageOf } from '../lib/failure.ts';
 import type { Bus, Consumer, Delivery } from './bus.ts';
 import { CallFailure, callStatus, statusOf } from './call-failure.ts';
+import { isReplyKeyOf } from './own-keys.ts';
 import type { QueueSpec } from './topology.ts';
 
 interface Codec {
@@ -69,10 +70,7 @@ export function serveCalls<S extends ServiceDefinition>(
     Object.entries(service.methods).map(([key, method]) => [`${service.fullName}/${method.name}`, key]),
   );
 
-  const act = async (delivery: Delivery): Promise<Answer> => {
-    // Who is not named by the broker could be anybody.
-    if (delivery.userId === undefined)
-      throw new CallFailure('UNAUTHENTICATED', 'CALL_SENDER', 'the call does not say whose broker account sent it');
+  const act = async (delivery: Delivery, userId: string): Promise<Answer> => {
     const call = decoded(Call, delivery.body);
     const key = byName.get(call.method);
     const method = key === undefined ? undefined : service.methods[key];
@@ -85,18 +83,20 @@ export function serveCalls<S extends ServiceDefinition>(
       );
     const request = decoded(method.requestType, call.body) as RequestOf<S, string>;
     const signal = AbortSignal.timeout(Math.min(call.deadlineMs || patienceMs, longestMs));
-    const response = await handler(request, { address: `bus:${delivery.userId}`, signal });
+    const response = await handler(request, { address: `bus:${userId}`, signal });
     return Answer.create({ body: Buffer.from(method.responseType.encode(response as never).finish()) });
   };
 
   return bus.consume(
     queue,
     async delivery => {
-      const { type, replyTo, correlationId } = delivery;
-      // Only to where callers wait for answers: in our name nothing else is to be reached.
-      if (type !== 'warren.bus.v1.Call' || !replyTo?.startsWith('m.reply.') || correlationId === undefined)
+      const { type, replyTo, correlationId, userId } = delivery;
+      // Who is not named by the broker could be anybody; and only to where the caller itself waits for answers: in our name nothing
+      // else is to be reached.
+      if (type !== 'warren.bus.v1.Call' || userId === undefined || replyTo === undefined || correlationId === undefined)
         return 'dead';
-      const answer = await act(delivery).catch(error => answerOf(error, warn));
+      if (!isReplyKeyOf(userId, replyTo)) return 'dead';
+      const answer = await act(delivery, userId).catch(error => answerOf(error, warn));
       bus.send({
         type: 'warren.bus.v1.Answer',
         key: replyTo,
@@ -139,8 +139,14 @@ export function asCallFailure(error: unknown, warn: (line: string) => void): Cal
  * A service's methods as they are called over the bus. They reject with the `CallFailure` that the service answered, or with
  * what `Bus.request` rejects with: BUS_DEADLINE, BUS_LOST, BUS_NO_RECEIVER, BUS_ABANDONED.
  * @param key where the service is called, on `m`
+ * @param from the broker account that serves it: nobody else's answers count
  */
-export function createClient<S extends ServiceDefinition>(bus: Bus, key: string, service: S): Client<S> {
+export function createClient<S extends ServiceDefinition>(
+  bus: Bus,
+  key: string,
+  service: S,
+  { from }: { from?: string } = {},
+): Client<S> {
   const methods = Object.entries(service.methods).map(([name, method]) => {
     const { requestType, responseType } = method;
     const call = async (request: unknown, { deadlineMs = patienceMs, signal }: CallOptions = {}): Promise<unknown> => {
@@ -151,7 +157,7 @@ export function createClient<S extends ServiceDefinition>(bus: Bus, key: string,
       }).finish();
       const reply = await bus.request(
         { type: 'warren.bus.v1.Call', key, body },
-        { deadlineMs, ...(signal === undefined ? {} : { signal }) },
+        { deadlineMs, ...(signal === undefined ? {} : { signal }), ...(from === undefined ? {} : { from }) },
       );
       const answer = Answer.decode(reply.body);
       if (answer.code === 0) return responseType.decode(answer.body);

@@ -4,7 +4,11 @@ import { type Client, createClient } from '../bus/calls.ts';
 
 export type DirectoryClient = Client<typeof DirectoryServiceDefinition>;
 
-/** The directory, called over the bus. @param bus of any role that may publish to `m` and bind its own queue to it */
-export function directoryClient(bus: Bus): DirectoryClient {
-  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition);
+/**
+ * The directory, called over the bus.
+ * @param bus of any role that may publish to `m` and bind its own queue to it
+ * @param options `from`: the directory's broker account, whose answers alone count
+ */
+export function directoryClient(bus: Bus, options: { from?: string } = {}): DirectoryClient {
+  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition, options);
 }
