@@ -114,9 +114,9 @@ export const rights = {
           ),
           read: only(own(account)),
         },
-        { exchange: 'p2p.index', write: only(id), read: nothing },
-        { exchange: 'p2p.transfers', write: only(id), read: any },
-        { exchange: 'chord.events', write: only(id), read: any },
+        { exchange: 'p2p.index', write: only(escaped(id)), read: nothing },
+        { exchange: 'p2p.transfers', write: only(escaped(id)), read: any },
+        { exchange: 'chord.events', write: only(escaped(id)), read: any },
         {
           exchange: 'proxy.events',
           write: works ? only(...names.map(name => `worker\\.${name}`)) : nothing,
@@ -158,7 +158,7 @@ function jobs(service: string): string {
   return `proxy\\.jobs\\.${escaped(service)}`;
 }
 
-/** Names have nothing else that a pattern would take for its own. */
+/** A name, and nothing that it could be a pattern for. */
 function escaped(name: string): string {
-  return name.replaceAll('.', '\\.');
+  return name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 }

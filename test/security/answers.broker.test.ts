@@ -2,9 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Answer, Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { Bus, Delivery } from '../../services/bus/bus.ts';
-import { type Handlers, serveCalls } from '../../services/bus/calls.ts';
+import { serveCalls } from '../../services/bus/calls.ts';
 import { directoryRpc, roles } from '../../services/bus/topology.ts';
 import { directoryClient } from '../../services/directory/client.ts';
+import type { Served } from '../../services/lib/rpc/definition.ts';
 import { until } from '../support/until.ts';
 import { busOf, type Network, type Person, publish, rawConnection, startNetwork, tried } from './network.ts';
 
@@ -30,11 +31,10 @@ async function serve(until: Promise<void>): Promise<{ bus: Bus; callers: string[
     await until;
     return { leaseMs: 4_711 };
   };
-  const handlers = new Proxy({}, { get: () => ping }) as Handlers<typeof DirectoryServiceDefinition>;
-  const { queue } = directoryRpc('classic');
-  const consumer = await serveCalls(bus, queue, DirectoryServiceDefinition, handlers, { atOnce: 4, warn: () => {} });
+  const handlers = new Proxy({}, { get: () => ping }) as Served['handlers'];
+  const services = [{ definition: DirectoryServiceDefinition, handlers }];
+  await serveCalls(bus, directoryRpc('classic').queue, services, { atOnce: 4, warn: () => {} });
   await bus.ready();
-  void consumer;
   return { bus, callers };
 }
 
