@@ -21,6 +21,7 @@ const core = [
   'services/lib/lease.ts',
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
+  'services/bus/accounts/management-url.ts',
   'services/bus/accounts/reconcile.ts',
   'services/bus/accounts/specs.ts',
   'services/bus/arrival.ts',

@@ -84,6 +84,8 @@ export const rights = {
       { exchange: 'p2p.transfers', write: nothing, read: any },
     ],
   }),
+  /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
+  accountsKeeper: (): Rights => ({ configure: only('m\\..+'), write: nothing, read: nothing, topics: [] }),
   /**
    * Calls and is called, tells of its files, its transfers and its place in the ring, and hears what all may hear.
    * @param id 64 hexadecimal digits

@@ -9,6 +9,7 @@ import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
 import { type Rights, rights } from '../../services/bus/rights.ts';
 import { type Role, roles } from '../../services/bus/topology.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import { randomHex } from '../../services/lib/random.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker } from '../support/broker.ts';
@@ -62,7 +63,7 @@ export async function startNetwork(services: readonly string[]): Promise<Network
     directory,
     proxy,
     addMember: (granted = []) => {
-      const id = randomHex(64);
+      const id = randomHex(64) as MemberId;
       return add(id, hash => memberAccount(id, hash, granted));
     },
     addInvite: () => add('', hash => inviteAccount(randomHex(16), hash)),
