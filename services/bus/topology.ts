@@ -135,6 +135,20 @@ export function jobQueue(service: string, kind: QueueKind): BoundQueue {
 }
 
 /**
+ * Calls wait no longer than the most patient caller (`calls.ts`), and no more than so many: whoever may call could fill the broker.
+ * One that is pushed out is the oldest, and its caller hears of its deadline.
+ */
+const calls = (atMost: number) => ({ 'x-message-ttl': 60_000, 'x-max-length': atMost });
+
+/** Where a process of an account's own is called, by a key of its own (`rpcKey`). */
+export const ownRpc: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: calls(1_000),
+  why: 'gone with its process, of which nobody else could do the work; bounded, because all members may write to it',
+};
+
+/**
  * Where the directory is called. Calls are transient and expire with their callers' patience; those that come while the
  * directory restarts wait here.
  */
@@ -143,7 +157,7 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
     queue: {
       name: 'directory.rpc',
       // A second directory would have other accounts: it stands by, and answers only when the first one is gone.
-      arguments: { 'x-single-active-consumer': true, ...(kind === 'quorum' ? quorum : {}) },
+      arguments: { 'x-single-active-consumer': true, ...calls(10_000), ...(kind === 'quorum' ? quorum : {}) },
       why: 'durable, so that calls wait for a directory that restarts; a call that nobody takes expires',
     },
     bindings: [{ exchange: 'm', key: 'directory.rpc' }],
@@ -151,14 +165,13 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
 }
 
 /**
- * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still. Bounded,
- * so that no stranger fills the broker; a call that is pushed out is one whose caller asks again.
+ * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still.
  */
 export function directoryEnrol(kind: QueueKind): BoundQueue {
   return {
     queue: {
       name: 'directory.enrol',
-      arguments: { 'x-single-active-consumer': true, 'x-max-length': 1_000, ...(kind === 'quorum' ? quorum : {}) },
+      arguments: { 'x-single-active-consumer': true, ...calls(1_000), ...(kind === 'quorum' ? quorum : {}) },
       why: 'as directory.rpc',
     },
     bindings: [{ exchange: 'm', key: 'directory.enrol' }],

@@ -23,15 +23,6 @@ const everything = { configure: '.*', write: '.*', read: '.*' };
 const policies = [
   {
     vhost,
-    name: 'warren-calls',
-    // Those that must be answered while somebody waits; what waits longer than anybody is forgotten.
-    pattern: '^(?:directory\\.(?:rpc|enrol)|naming\\.rpc)$',
-    'apply-to': 'queues',
-    priority: 0,
-    definition: { 'message-ttl': 60_000, 'max-length': 10_000, 'delivery-limit': 1_000_000 },
-  },
-  {
-    vhost,
     name: 'warren-jobs',
     pattern: '^proxy\\.jobs\\.',
     'apply-to': 'queues',
