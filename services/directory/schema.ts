@@ -44,22 +44,24 @@ const steps = [
     id INTEGER PRIMARY KEY,
     root BLOB NOT NULL,
     size INTEGER NOT NULL,
-    downloads INTEGER NOT NULL,
     UNIQUE (root, size)
   ) STRICT;
-  -- What files are called, by whomever.
+  -- What files are called, by whomever, with what a search looks at: size of the file, and members that downloaded it.
   CREATE TABLE names (
     id INTEGER PRIMARY KEY,
     file INTEGER NOT NULL,
     path TEXT NOT NULL,
     base TEXT NOT NULL,
     type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    downloads INTEGER NOT NULL,
     UNIQUE (file, path)
   ) STRICT;
   CREATE INDEX names_by_path ON names (path);
   CREATE INDEX names_by_base ON names (base);
+  CREATE INDEX names_by_type ON names (type);
   CREATE VIRTUAL TABLE words USING fts5 (
-    path, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    path, content = 'names', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
   );
   -- Whose index it is; the sums of its entries are kept beside them.
   CREATE TABLE holders (
@@ -104,7 +106,7 @@ const steps = [
     INSERT INTO words (rowid, path) VALUES (NEW.id, NEW.path);
   END;
   CREATE TRIGGER name_gone AFTER DELETE ON names BEGIN
-    DELETE FROM words WHERE rowid = OLD.id;
+    INSERT INTO words (words, rowid, path) VALUES ('delete', OLD.id, OLD.path);
     DELETE FROM files WHERE id = OLD.file AND NOT EXISTS (SELECT 1 FROM names WHERE file = OLD.file);
   END;
   CREATE TRIGGER entry_gone AFTER DELETE ON entries WHEN OLD.name IS NOT NULL BEGIN

@@ -13,7 +13,7 @@ import { listen } from '../lib/listen.ts';
 import { randomId } from '../lib/random.ts';
 import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
-import { createDirectory, type DirectoryOptions } from './directory.ts';
+import { createDirectory, type DirectoryOptions, hashOf } from './directory.ts';
 import { createHttpApp } from './http-app.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
 
@@ -74,9 +74,11 @@ export async function startDirectory(
     const store = new DirectoryStore(dir);
     ends.push(() => store.close());
     const newToken = (): string => randomBytes(32).toString('base64url');
-    const handlers = createDirectory({ store, now, clock, newToken, newId: randomId }, options);
+    const handlers = createDirectory({ store, now, clock, newToken, newId: randomId, random: Math.random }, options);
 
-    const server = createServer(createHttpApp(handlers, readVersion(), warn));
+    const server = createServer(
+      createHttpApp(handlers, readVersion(), warn, token => store.findSession(hashOf(token), now()) !== undefined),
+    );
     server.requestTimeout = 10_000;
     server.maxConnections = 1_000;
     const bound = await listen(server, { host, port });

@@ -3,10 +3,17 @@ import { z } from 'zod';
 /** What peers say of their files, and what is wrong with it: all of it is untrusted. */
 
 const nameLimitBytes = 1_024;
+export const noNameTwice = 'no name may come twice';
+
+const fileIdPattern = /^[0-9a-f]{64}$/;
+
+export function isFileId(text: string): boolean {
+  return fileIdPattern.test(text);
+}
 
 export const fileId = z
   .string()
-  .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits')
+  .regex(fileIdPattern, 'must be 64 lower-case hexadecimal digits')
   .meta({ description: 'The root of the file’s Merkle tree.' });
 
 /** Up to what a number is exact: 9 PB. */
@@ -20,7 +27,9 @@ export const fileName = z
 
 export const fileSize = whole.meta({ description: 'Bytes.' });
 
-export const counter = whole.meta({ description: 'From 1, and higher each time; the parts of one list have the same.' });
+export const counter = whole.meta({
+  description: 'From 1, and higher each time; the parts of one list have the same.',
+});
 
 export const sharedFile = z.strictObject({
   id: fileId,
@@ -56,22 +65,27 @@ export function typeOf(path: string): string {
 }
 
 export const partsLimit = 1_000;
+/** In one announcement. */
+export const changesLimit = 1_000;
 
-const indexChanges = z
+/** Of an announcement's `IndexChanges`. */
+export const indexChanges = z
   .strictObject({
     counter: counter.min(1, 'must be at least 1'),
     files: z.array(sharedFile),
     removed: z.array(fileName),
     snapshot: z
       .strictObject({ part: z.int().min(0), parts: z.int().min(1).max(partsLimit) })
-      .refine(({ part, parts }) => part < parts, 'part must be less than parts')
+      .refine(isPart, 'part must be less than parts')
       .optional(),
   })
-  .refine(({ files, removed }) => files.length + removed.length <= changesLimit, `must be at most ${1_000} changes`)
+  .refine(({ files, removed }) => files.length + removed.length <= changesLimit, `at most ${changesLimit} changes`)
   .refine(({ snapshot, removed }) => snapshot === undefined || removed.length === 0, 'a snapshot removes nothing')
-  .refine(({ files, removed }) => areUnique([...files.map(({ name }) => name), ...removed]), 'no name may come twice');
+  .refine(({ files, removed }) => areUnique([...files.map(({ name }) => name), ...removed]), noNameTwice);
 
-export const changesLimit = 1_000;
+export function isPart({ part, parts }: SnapshotPart): boolean {
+  return part < parts;
+}
 
 export function areUnique(names: readonly string[]): boolean {
   return new Set(names).size === names.length;

@@ -3,6 +3,7 @@ import { createDirectory, type DirectoryOptions } from '../../services/directory
 import { methodNames } from '../../services/directory/methods.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
 import type { Client } from '../../services/lib/rpc/definition.ts';
+import { seededRandom } from '../support/seeded.ts';
 
 export const hour = 3_600_000;
 
@@ -38,6 +39,7 @@ export function directoryIn(
       clock: () => world.clock,
       newToken: () => world.next('token'),
       newId: () => world.next('peer'),
+      random: seededRandom(1),
     },
     { openRegistration: true, sessionMs: hour, leaseMs: 30_000, ...options },
   );
