@@ -44,6 +44,16 @@ export const exchanges = {
   },
   'proxy.events': { name: 'proxy.events', type: 'topic', why: 'leases, cancels and figures: fresh or nothing' },
   m: { name: 'm', type: 'topic', why: "a process's own queues, key m.<id>.…; topic, so that rights can name the key" },
+  'p2p.index': {
+    name: 'p2p.index',
+    type: 'topic',
+    why: 'what members share, for the directory; key = member, so that rights can name the key; unroutable = no directory yet',
+  },
+  'p2p.transfers': {
+    name: 'p2p.transfers',
+    type: 'topic',
+    why: 'how transfers go, for figures and the UI: fresh or nothing; key = member, as above',
+  },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
 
@@ -75,6 +85,12 @@ export const messages = {
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
+  'warren.directory.v1.Announcement': {
+    exchange: 'p2p.index',
+    persistent: true,
+    why: 'said once; lost, the directory is wrong until the next snapshot',
+  },
+  'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -116,6 +132,32 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
   };
 }
 
+/** What members announce, in order; it waits here while the directory is away. */
+export function directoryIndex(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.index',
+      arguments: {
+        'x-single-active-consumer': true,
+        // About 350,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
+        'x-max-length-bytes': 64 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable, so that a directory that was away catches up; bounded; refused announcements are dropped',
+    },
+    bindings: [{ exchange: 'p2p.index', key: '*' }],
+  };
+}
+
+/** Where the directory hears of transfers. */
+export const directoryTransfers: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: { 'x-max-length': 10_000 },
+  why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
+};
+
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
   queue: {
@@ -140,7 +182,10 @@ export const roles = {
     queues: [jobQueue(service, kind)],
   }),
   demo: (): Role => ({ exchanges: [exchanges['demo.posts']], queues: [demoPosts] }),
-  directory: (kind: QueueKind): Role => ({ exchanges: [exchanges.m], queues: [directoryRpc(kind)] }),
+  directory: (kind: QueueKind): Role => ({
+    exchanges: [exchanges.m, exchanges['p2p.index'], exchanges['p2p.transfers']],
+    queues: [directoryRpc(kind), directoryIndex(kind)],
+  }),
   /** Calls and answers only. */
   caller: (): Role => ({ exchanges: [exchanges.m], queues: [] }),
 };

@@ -6,7 +6,8 @@ import { ActivePeers } from './active-peers.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
 import { createFileHandlers } from './files.ts';
 import { memberIn } from './member-proof.ts';
-import { type MethodName, methods, mistakeIn } from './methods.ts';
+import { type MethodName, methods } from './methods.ts';
+import { mistakeIn } from './mistake.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import type { DirectoryStore, Session } from './store.ts';
 

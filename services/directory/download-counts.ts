@@ -1,13 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { transaction } from './schema.ts';
 
-/** How one transfer ended. */
-export interface Ended {
+/** A file that a member has got whole. */
+export interface Download {
   readonly memberId: string;
   /** Of the file, 64 hexadecimal digits. */
   readonly fileId: string;
   readonly transferId: string;
-  readonly isDone: boolean;
   /** That moved for it. */
   readonly bytes: number;
 }
@@ -37,32 +36,32 @@ export class DownloadCounts {
   }
 
   /** Counts those of files that somebody shares. A transfer counts once, if none of the member's for that file came between. */
-  count(ended: readonly Ended[], now: number): void {
-    if (ended.length === 0) return;
+  count(done: readonly Download[], now: number): void {
+    if (done.length === 0) return;
     transaction(this.#db, () => {
-      for (const each of ended) this.#count(each, now);
+      for (const each of done) this.#count(each, now);
       if (this.#rows > this.#rowsLimit) this.#dropOldest();
     });
   }
 
-  #count({ memberId, fileId, transferId, isDone, bytes }: Ended, now: number): void {
+  #count({ memberId, fileId, transferId, bytes }: Download, now: number): void {
     const root = Buffer.from(fileId, 'hex');
     if (!this.#db.prepare('SELECT 1 FROM files WHERE root = ?').get(root)) return;
     const before = this.#db
-      .prepare('SELECT times, transfer_id FROM downloads WHERE root = ? AND member_id = ?')
+      .prepare('SELECT transfer_id FROM downloads WHERE root = ? AND member_id = ?')
       .get(root, memberId);
     if (before?.transfer_id === transferId) return;
-    if (before === undefined) this.#rows++;
     this.#db
       .prepare(
-        `INSERT INTO downloads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times,
+        `INSERT INTO downloads VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + 1,
            bytes = min(bytes + excluded.bytes, ${most}), at = excluded.at, transfer_id = excluded.transfer_id`,
       )
-      .run(root, memberId, isDone ? 1 : 0, Math.min(bytes, most), now, transferId);
-    if (isDone && !before?.times)
-      this.#db
-        .prepare('UPDATE names SET downloads = downloads + 1 WHERE file IN (SELECT id FROM files WHERE root = ?)')
-        .run(root);
+      .run(root, memberId, Math.min(bytes, most), now, transferId);
+    if (before !== undefined) return;
+    this.#rows++;
+    this.#db
+      .prepare('UPDATE names SET downloads = downloads + 1 WHERE file IN (SELECT id FROM files WHERE root = ?)')
+      .run(root);
   }
 
   #dropOldest(): void {
@@ -79,14 +78,12 @@ export class DownloadCounts {
     const root = Buffer.from(fileId, 'hex');
     const sums = this.#db
       .prepare(
-        `SELECT count(*) FILTER (WHERE times > 0) AS downloads, coalesce(sum(times), 0) AS times,
+        `SELECT count(*) AS downloads, coalesce(sum(times), 0) AS times,
            CAST(min(total(bytes), ${most}) AS INTEGER) AS bytes FROM downloads WHERE root = ?`,
       )
       .get(root);
     const last = this.#db
-      .prepare(
-        `SELECT member_id, times, bytes, at FROM downloads WHERE root = ? AND times > 0 ORDER BY at DESC LIMIT ${lastLimit}`,
-      )
+      .prepare(`SELECT member_id, times, bytes, at FROM downloads WHERE root = ? ORDER BY at DESC LIMIT ${lastLimit}`)
       .all(root);
     return {
       downloads: Number(sums?.downloads),

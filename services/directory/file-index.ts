@@ -78,6 +78,7 @@ export class FileIndex {
 
   /** Keeps for the peer, until its next snapshot, why something that it said was not taken. */
   refuse(peerId: string, reason: string): void {
+    if (this.#find(peerId)?.refused === reason) return;
     transaction(this.#db, () => {
       this.#findOrAdd(peerId);
       this.#run('UPDATE holders SET refused = ? WHERE peer_id = ?', reason, peerId);
@@ -194,7 +195,7 @@ export class FileIndex {
   #addName(file: number, path: string, size: number, root: Buffer): number {
     const { lastInsertRowid } = this.#run(
       `INSERT INTO names (file, path, base, type, size, downloads)
-         VALUES (?, ?, ?, ?, ?, (SELECT count(*) FROM downloads WHERE root = ? AND times > 0))`,
+         VALUES (?, ?, ?, ?, ?, (SELECT count(*) FROM downloads WHERE root = ?))`,
       ...[file, path, baseOf(path), typeOf(path), size, root],
     );
     return Number(lastInsertRowid);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CallStatus } from '../lib/rpc/call-failure.ts';
 import { fileMethods, indexState } from './file-methods.ts';
+import { mistakeIn } from './mistake.ts';
 
 /**
  * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
@@ -130,13 +131,6 @@ export const methods = {
 export type MethodName = keyof typeof methods;
 
 export const methodNames = Object.keys(methods) as MethodName[];
-
-/** What is wrong with a value, in one line without the value; undefined: nothing. */
-export function mistakeIn(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return `${where}${issue?.message ?? 'not valid'}`;
-}
 
 /** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
 export function mistakeInAccount(account: { username: string; password: string }): string | undefined {
