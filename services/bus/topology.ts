@@ -139,8 +139,8 @@ export function directoryIndex(kind: QueueKind): BoundQueue {
       name: 'directory.index',
       arguments: {
         'x-single-active-consumer': true,
-        // About 350,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
-        'x-max-length-bytes': 64 * 1024 * 1024,
+        // About 175,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
+        'x-max-length-bytes': 32 * 1024 * 1024,
         'x-overflow': 'reject-publish',
         ...(kind === 'quorum' ? quorum : {}),
       },
