@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { SharedFile } from '../../proto/gen/warren/directory/v1/files.ts';
 import { matchOf } from './search-words.ts';
-import { typeOf } from './shared-file.ts';
+import { baseOf, typeOf } from './shared-file.ts';
 
 export interface Wanted {
   readonly q: string;
@@ -48,14 +48,13 @@ export class FileCatalogue {
 
   /** Last segment as asked first, then what more members downloaded, then by name. */
   search({ q, type, minSize, maxSize, offset, limit }: Wanted): { hits: Hit[]; hasMore: boolean; isCut: boolean } {
-    const match = matchOf(q);
-    if (match === undefined && q.trim() !== '') return { hits: [], hasMore: false, isCut: false };
-    const [source, value] =
-      match !== undefined
-        ? ['SELECT rowid AS id FROM words WHERE words MATCH :value', match]
-        : type !== ''
-          ? ['SELECT id FROM names WHERE type = :value', type]
-          : ["SELECT id FROM names WHERE :value = ''", ''];
+    if (q.trim() !== '' && matchOf(q) === undefined) return { hits: [], hasMore: false, isCut: false };
+    // A type is a word of the name as well.
+    const match = matchOf(`${q} ${type}`);
+    const source =
+      match === undefined
+        ? "SELECT id FROM names WHERE :match = ''"
+        : 'SELECT rowid AS id FROM words WHERE words MATCH :match';
     const candidates = `SELECT id FROM (${source} LIMIT ${this.#candidatesLimit + 1})`;
     const page = this.#db
       .prepare(
@@ -63,8 +62,8 @@ export class FileCatalogue {
            WHERE (:type = '' OR type = :type) AND size >= :minSize AND (:maxSize = 0 OR size <= :maxSize)
            ORDER BY base = :q DESC, downloads DESC, path, names.id LIMIT :limit + 1 OFFSET :offset`,
       )
-      .all({ value, type, minSize, maxSize, q: q.trim(), limit, offset });
-    const count = this.#db.prepare(`SELECT count(*) AS count FROM (${candidates})`).get({ value });
+      .all({ match: match ?? '', type, minSize, maxSize, q: q.trim(), limit, offset });
+    const count = this.#db.prepare(`SELECT count(*) AS count FROM (${candidates})`).get({ match: match ?? '' });
     return {
       hits: page.slice(0, limit).map(({ id }) => this.#hit(Number(id))),
       hasMore: page.length > limit,
@@ -106,18 +105,19 @@ export class FileCatalogue {
 
   /** By the whole path, or if nobody has that, by the last segment: each holder of each file once. */
   withName(name: string): Holding[] {
-    const exact = this.#holdings('names.path = ?', name);
+    // The index is of last segments.
+    const exact = this.#holdings('base = ? AND names.path = ?', baseOf(name), name);
     return exact.length > 0 || name.includes('/') ? exact : this.#holdings('base = ?', name);
   }
 
-  #holdings(where: string, value: string | Uint8Array): Holding[] {
+  #holdings(where: string, ...values: (string | Uint8Array)[]): Holding[] {
     const rows = this.#db
       .prepare(
         `SELECT peer_id, root, names.path, files.size, modified_ms FROM files JOIN names ON names.file = files.id
            JOIN entries ON entries.name = names.id JOIN holders ON holders.id = holder
            WHERE ${where} LIMIT ${holdersLimit}`,
       )
-      .all(value);
+      .all(...values);
     const once = new Map<string, Holding>();
     for (const row of rows) {
       const [peerId, id, size] = [String(row.peer_id), hex(row.root), Number(row.size)];

@@ -57,9 +57,7 @@ const steps = [
     downloads INTEGER NOT NULL,
     UNIQUE (file, path)
   ) STRICT;
-  CREATE INDEX names_by_path ON names (path);
   CREATE INDEX names_by_base ON names (base);
-  CREATE INDEX names_by_type ON names (type);
   CREATE VIRTUAL TABLE words USING fts5 (
     path, content = 'names', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
   );

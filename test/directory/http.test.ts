@@ -7,6 +7,7 @@ import { formatOpenApi, problem, templateOf } from '../../services/directory/ope
 import { listen } from '../../services/lib/listen.ts';
 import { temporaryDir, uniqueName } from '../support/broker.ts';
 import { directoryIn, World } from './directory-under-test.ts';
+import { fileOf } from './index-under-test.ts';
 import { ask, askMethod, type RestAnswer } from './rest-client.ts';
 
 const password = 'correct horse';
@@ -151,6 +152,37 @@ describe('what it refuses, with one line', () => {
       code,
       detail,
     );
+  });
+
+  test('a long list of nobody’s, unread; and of a session, from 4 MiB on', async () => {
+    const username = await user();
+    const { json } = await askMethod(url, 'login', { username, password });
+    const { token } = methods.login.response.parse(json);
+    const post = (body: string, authorization: string) =>
+      ask(`${url}/index`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization } });
+    const files = Array.from({ length: 10_000 }, (_, i) => fileOf(`${'x'.repeat(100)} ${i}`, i));
+    const body = JSON.stringify({ files });
+    expect(body.length).toBeGreaterThan(1024 * 1024);
+    expect(await post(body, `Bearer ${token}`)).toMatchObject({ status: 200, json: { index: { files: 10_000 } } });
+    const one = JSON.stringify({ files: [...files, fileOf('one more')] });
+    expectProblem(await post(one, `Bearer ${token}`), 400, 'DIRECTORY_REQUEST', /^files: must be at most 10000/);
+    expectProblem(await post('x'.repeat(4_200_000), `Bearer ${token}`), 413, 'HTTP_BODY', /over 4096 KiB/);
+    for (const authorization of ['', 'Bearer x'])
+      expectProblem(await post('{', authorization), 401, 'DIRECTORY_TOKEN', /log in first/);
+  });
+
+  test.each([
+    ['/search?minSize=-1', /^minSize: /],
+    ['/search?minSize=1e3', /^minSize: /],
+    ['/search?q=a&q=b', /^q: /],
+    ['/search?sort=size', /sort/],
+    ['/download?all=1', /^file: /],
+    ['/download?file=a&all=maybe', /^all: /],
+    ['/files/..%2f..', /^id: must be 64/],
+    ['/files/%00', /^id: must be 64/],
+  ])('GET %s', async (path, detail) => {
+    const headers = { authorization: 'Bearer x' };
+    expectProblem(await ask(`${url}${path}`, { headers }), 400, 'DIRECTORY_REQUEST', detail);
   });
 
   test('a body that says it is small and is not, or is packed', async () => {
