@@ -106,7 +106,10 @@ export async function measure(
       try {
         const one = await entry.run();
         found.get(entry)?.push(one);
-        say(`${entry.workload}, round ${round + 1}: ${entry.name}: ${one.seconds.toFixed(2)} s`);
+        say(
+          `${entry.workload}, round ${round + 1}: ${entry.name}: ${one.seconds.toFixed(2)} s; CPU of sources ` +
+            `${one.sourcesCpu.toFixed(2)}, receiver ${one.receiverCpu.toFixed(2)}, brokers ${one.carriersCpu.toFixed(2)} s`,
+        );
       } catch (error) {
         problems.set(entry, error instanceof Error ? error.message : String(error));
         say(`${entry.workload}, round ${round + 1}: ${entry.name}: FAILED: ${problems.get(entry)}`);
