@@ -35,24 +35,53 @@ export async function run(argv: readonly string[]): Promise<void> {
   }
   const children = new Children();
   const home = mkdtempSync(join(flags.dir ?? tmpdir(), 'warren-bench-'));
-  // Children and folder are ended on the way out; a second signal ends at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      rmSync(home, { recursive: true, force: true });
-      process.exit(1);
-    });
+  const ending = new Ending(children, home);
+  for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const])
+    process.once(signal, () => void ending.end().finally(() => process.exit(code)));
   try {
-    publish(await measureFiles(flags, children, home), flags);
+    const results = await measureFiles(flags, { children, home, ending });
+    if (!ending.hasBegun) publish(results, flags);
   } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.stack : error}\n`);
+    // After a signal, what failed, failed because of that.
+    if (!ending.hasBegun) process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n`);
     process.exitCode = 1;
   } finally {
-    await children.end();
-    rmSync(home, { recursive: true, force: true });
+    await ending.end();
   }
 }
 
-async function measureFiles(flags: FilesFlags, children: Children, home: string): Promise<Results> {
+/** What is left of a run goes once, whatever ends it: brokers are no children that end with their parent. */
+class Ending {
+  readonly #children: Children;
+  readonly #home: string;
+  #done: Promise<void> | undefined;
+  closeBrokers: () => Promise<void> = async () => {};
+
+  constructor(children: Children, home: string) {
+    this.#children = children;
+    this.#home = home;
+  }
+
+  get hasBegun(): boolean {
+    return this.#done !== undefined;
+  }
+
+  end(): Promise<void> {
+    this.#done ??= this.#end();
+    return this.#done;
+  }
+
+  async #end(): Promise<void> {
+    await this.#children.end();
+    await this.closeBrokers();
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+}
+
+async function measureFiles(
+  flags: FilesFlags,
+  { children, home, ending }: { children: Children; home: string; ending: Ending },
+): Promise<Results> {
   const { rounds, mebibytes, only } = flags;
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const isWanted = (key: string): boolean => only.length === 0 || only.some(each => key.startsWith(each));
@@ -98,16 +127,13 @@ async function measureFiles(flags: FilesFlags, children: Children, home: string)
   if (does('relayed')) {
     const { contestants, describe, close } = await relayedContestants(stage);
     broker = describe;
-    try {
-      const entries: Entry[] = [];
-      for (const contestant of contestants) {
-        const sources = [await contestant.start(first)];
-        entries.push(transferEntry(contestant, { workload: 'relayed', sources, sample: large, home }));
-      }
-      await compete(entries, large);
-    } finally {
-      await close();
+    ending.closeBrokers = close;
+    const entries: Entry[] = [];
+    for (const contestant of contestants) {
+      const sources = [await contestant.start(first)];
+      entries.push(transferEntry(contestant, { workload: 'relayed', sources, sample: large, home }));
     }
+    await compete(entries, large);
   }
   if (does('rescan')) {
     const [dir, copy] = [join(home, 'many'), join(home, 'many-copy')];

@@ -27,7 +27,7 @@ export function rawBus(children: Children, carrier: Carrier, frameKiB: number): 
       const address = `m.bench.${carrier.key}-${frameKiB}`;
       const args = [carrier.url, 'source', address, dir];
       const child = children.startScript('bus source', 'files/bus-peer.ts', args, { stdio });
-      await nextMessage(child, 15_000);
+      await nextMessage(child, 60_000);
       return { address, pids: [child.pid] };
     },
     fetch([address = ''], { name, bytes }, to) {
