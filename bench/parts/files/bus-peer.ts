@@ -9,7 +9,7 @@ import { BlockWriter } from './block-writer.ts';
  * `node bus-peer.ts URL receiver KEY`, where KEY is the source's. The receiver says each half window how far the source may go, as a relayed transfer does.
  */
 const [url = '', side = '', sourceKey = '', dir = ''] = process.argv.slice(2);
-const bus = createBus({ urls: [url], name: `bench ${side}`, role: roles.worker('bench', 'classic') });
+const bus = createBus({ urls: [url], name: `bench ${side}`, role: roles.proxy([], 'classic') });
 const windowBytes = 4 * 2 ** 20;
 /** Read at once, and cut into messages without copying. */
 const readMessages = 16;
