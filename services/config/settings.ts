@@ -59,7 +59,7 @@ export const settings = {
   'broker.url': setting(list(brokerUrl), [], {
     doc: 'The broker, or the nodes of its cluster, tried in turn; none: the one of the data directory, else one of our own (broker.kind).',
     flag: { name: 'broker', value: 'URL', repeatable: true },
-    commands: [...bus, 'status'],
+    commands: [...bus, 'status', ...enrolling],
     sensitive: 'urls',
   }),
   'broker.address': setting(list(brokerUrl), [], {
