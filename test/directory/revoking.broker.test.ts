@@ -123,7 +123,7 @@ test('a revoked one is out within 5 s, wherever it is; the others know, and its 
 test('what somebody did to the accounts by hand, and what was missed, is put right', async () => {
   const { id, bus } = await machine('ann');
   const [account] = await network.accounts.list(`m.${id}`);
-  const stray = memberAccount('0'.repeat(64), account?.passwordHash ?? '', ['web']);
+  const stray = memberAccount('0'.repeat(64) as MemberId, account?.passwordHash ?? '', ['web']);
   await network.accounts.put(stray);
   await network.accounts.remove(`m.${id}`);
   // Anything that changes the store makes the directory look; otherwise the next minute does.
