@@ -1,4 +1,4 @@
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { memberAccount } from '../../services/bus/accounts/specs.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
@@ -12,6 +12,9 @@ import { Revocations } from '../../services/member/revocations.ts';
 import { ownBroker, temporaryDir } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import { Network, warren } from './network-of-processes.ts';
+
+// Real processes, several in each test.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 let network: Network;
 
@@ -155,4 +158,4 @@ test('what somebody did to the accounts by hand, and what was missed, is put rig
     names => !names.includes(`m.${other.id}`),
     25_000,
   );
-}, 90_000);
+});
