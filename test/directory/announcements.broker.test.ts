@@ -4,7 +4,7 @@ import type { FileSource, SharedFile } from '../../proto/gen/warren/directory/v1
 import { TransferEvent, TransferState } from '../../proto/gen/warren/peer/v1/events.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
-import { exchanges, type QueueKind, type Role, roles } from '../../services/bus/topology.ts';
+import { directoryIndex, exchanges, type QueueKind, type Role, roles } from '../../services/bus/topology.ts';
 import {
   announcementOf,
   deltasOf,
@@ -228,7 +228,7 @@ test.each<QueueKind>(['classic', 'quorum'])(
     };
     await expect(fill()).rejects.toMatchObject({ code: 'BUS_REFUSED' });
     expect(taken).toBeGreaterThanOrEqual(7);
-    const consumer = await bus.consume(roles.directory(kind).queues[1]?.queue ?? { name: '', why: '' }, () => 'ack', {
+    const consumer = await bus.consume(directoryIndex(kind).queue, () => 'ack', {
       prefetch: 8,
     });
     onTestFinished(() => consumer.close());
