@@ -6,6 +6,9 @@ import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
 import { health } from './health.ts';
+import { invite } from './invite.ts';
+import { join } from './join.ts';
+import { membersList, membersRevoke } from './members.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -24,6 +27,10 @@ export const commands: readonly Command[] = [
   usersList,
   usersPasswd,
   usersDisable,
+  invite,
+  join,
+  membersList,
+  membersRevoke,
   status,
   health,
   configInit,

@@ -9,6 +9,9 @@ export const commandNames = [
   'demo',
   'directory',
   'users',
+  'invite',
+  'join',
+  'members',
   'status',
   'config',
 ] as const;
