@@ -39,7 +39,7 @@ export interface MemberHost {
   dial(member: MemberId, addresses: readonly string[]): Promise<MemberLink>;
   /** Where this member can be dialled; none: through the broker only. */
   addresses(): readonly string[];
-  /** A folder of the part's own, 0700. */
+  /** The data directory; a part makes itself one folder in it, 0700. */
   readonly dataDir: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -56,7 +56,7 @@ export interface MemberHost {
 
 /** What a part gives to the daemon. */
 export interface HostedPart {
-  /** One word, for people and for its folder. */
+  /** One word, for people. */
   readonly name: string;
   /** Over gRPC; whoever calls is a member (`caller.memberId`). */
   readonly forMembers: readonly Served[];

@@ -6,6 +6,7 @@ import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
 import { health } from './health.ts';
+import { member } from './member.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   usersList,
   usersPasswd,
   usersDisable,
+  member,
   status,
   health,
   configInit,

@@ -9,6 +9,7 @@ export const commandNames = [
   'demo',
   'directory',
   'users',
+  'member',
   'status',
   'config',
 ] as const;

@@ -8,16 +8,17 @@ import type { Handlers } from '../lib/rpc/definition.ts';
  * @param services full names of those served; the empty name is the server as a whole
  * @param ending aborts when the daemon begins to end
  */
-export function createHealth(
-  services: readonly string[],
-  ending: AbortSignal,
-): Handlers<typeof HealthDefinition> {
+export function createHealth(services: readonly string[], ending: AbortSignal): Handlers<typeof HealthDefinition> {
   const known = new Set(['', ...services]);
   const now = () => ({ status: ending.aborted ? status.NOT_SERVING : status.SERVING });
   return {
     async check({ service }) {
       if (!known.has(service))
-        throw new CallFailure('NOT_FOUND', 'HEALTH_SERVICE', `no service ${JSON.stringify(service.slice(0, 100))} here`);
+        throw new CallFailure(
+          'NOT_FOUND',
+          'HEALTH_SERVICE',
+          `no service ${JSON.stringify(service.slice(0, 100))} here`,
+        );
       return now();
     },
     async *watch({ service }, { signal }) {

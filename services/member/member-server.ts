@@ -9,9 +9,9 @@ import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
+import type { Revocations } from './admission.ts';
 import { callBounds } from './call-bounds.ts';
 import { addReflection } from './reflection.ts';
-import type { Revocations } from './revocations.ts';
 
 export interface MemberServerOptions {
   readonly credentials: MemberCredentials;
@@ -49,7 +49,7 @@ export async function startMemberServer(options: MemberServerOptions): Promise<M
   const { services, revocations, warn } = options;
   const grpc = new GrpcServer(callBounds);
   const admit = (memberId: MemberId | undefined): void => {
-    if (memberId === undefined || revocations.isRevoked(memberId))
+    if (memberId === undefined || revocations.isRevokedMember(memberId))
       throw new CallFailure('PERMISSION_DENIED', 'MEMBER_REVOKED', 'this member is none of the network any more');
   };
   for (const service of services) addService(grpc, service, { admit, warn });
@@ -89,7 +89,12 @@ export async function startMemberServer(options: MemberServerOptions): Promise<M
     socket.on('error', () => {});
     const memberId = admitted(socket, revocations);
     const own = memberId && (members.get(memberId) ?? new Set());
-    if (memberId === undefined || own === undefined || own.size >= connectionsOfOne || connections >= connectionsAtOnce) {
+    if (
+      memberId === undefined ||
+      own === undefined ||
+      own.size >= connectionsOfOne ||
+      connections >= connectionsAtOnce
+    ) {
       socket.destroy();
       return;
     }
@@ -138,7 +143,7 @@ function admitted(socket: TLSSocket, revocations: Revocations): MemberId | undef
   if (!socket.authorized || socket.alpnProtocol !== 'h2') return undefined;
   try {
     const { id, serial } = certificateFacts(socket.getPeerCertificate().raw);
-    return revocations.isRevoked(id, serial) ? undefined : id;
+    return revocations.isRevokedMember(id) || revocations.isRevoked(serial) ? undefined : id;
   } catch {
     return undefined;
   }
