@@ -2,6 +2,8 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Failure, messageOf } from '../lib/failure.ts';
+import { InviteStore } from './invite-store.ts';
+import { MemberStore } from './member-store.ts';
 
 export interface Account {
   readonly username: string;
@@ -58,6 +60,9 @@ export function directoryDir(dataDir: string): string {
  */
 export class DirectoryStore {
   readonly #db: DatabaseSync;
+  /** In the same file. */
+  readonly members: MemberStore;
+  readonly invites: InviteStore;
 
   constructor(dir: string) {
     const file = join(dir, 'directory.db');
@@ -73,6 +78,8 @@ export class DirectoryStore {
     try {
       this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       this.#transaction(() => this.#migrate(file));
+      this.members = new MemberStore(this.#db);
+      this.invites = new InviteStore(this.#db);
     } catch (error) {
       this.#db.close();
       if (error instanceof Failure) throw error;
@@ -185,6 +192,16 @@ export class DirectoryStore {
 
   endSession(tokenHash: Buffer): void {
     this.#db.prepare('DELETE FROM sessions WHERE token_hash = ?').run(tokenHash);
+  }
+
+  /** All of it, or nothing when it throws. */
+  transaction<T>(act: () => T): T {
+    return this.#transaction(act);
+  }
+
+  /** Another number whenever another process has changed something. */
+  version(): number {
+    return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
   }
 
   close(): void {

@@ -103,12 +103,12 @@ export interface Member {
   addresses: string[];
   /** Which it may work for. */
   services: string[];
-  joinedAtMs: bigint;
+  joinedAtMs: number;
   /** To the minute; 0: never. */
-  lastSeenAtMs: bigint;
+  lastSeenAtMs: number;
   /** Milliseconds that it has been active without a break; 0: it is not. */
-  activeForMs: bigint;
-  certificateEndsAtMs: bigint;
+  activeForMs: number;
+  certificateEndsAtMs: number;
   /** X25519, raw, in base64url; empty: it has published none. */
   sealingKey: string;
   /** By the member's key, over the context `warren.directory.v1.SealingKey`, a NUL, and the key; in base64url. */
@@ -1032,10 +1032,10 @@ function createBaseMember(): Member {
     username: "",
     addresses: [],
     services: [],
-    joinedAtMs: 0n,
-    lastSeenAtMs: 0n,
-    activeForMs: 0n,
-    certificateEndsAtMs: 0n,
+    joinedAtMs: 0,
+    lastSeenAtMs: 0,
+    activeForMs: 0,
+    certificateEndsAtMs: 0,
     sealingKey: "",
     sealingKeySignature: "",
   };
@@ -1058,29 +1058,31 @@ export const Member: MessageFns<Member> = {
     for (const v of message.services) {
       writer.uint32(42).string(v!);
     }
-    if (message.joinedAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.joinedAtMs) !== message.joinedAtMs) {
-        throw new globalThis.Error("value provided for field message.joinedAtMs of type uint64 too large");
+    if (message.joinedAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.joinedAtMs)) !== BigInt(message.joinedAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.joinedAtMs) of type uint64 too large");
       }
-      writer.uint32(48).uint64(message.joinedAtMs);
+      writer.uint32(48).uint64(BigInt(message.joinedAtMs));
     }
-    if (message.lastSeenAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.lastSeenAtMs) !== message.lastSeenAtMs) {
-        throw new globalThis.Error("value provided for field message.lastSeenAtMs of type uint64 too large");
+    if (message.lastSeenAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.lastSeenAtMs)) !== BigInt(message.lastSeenAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.lastSeenAtMs) of type uint64 too large");
       }
-      writer.uint32(56).uint64(message.lastSeenAtMs);
+      writer.uint32(56).uint64(BigInt(message.lastSeenAtMs));
     }
-    if (message.activeForMs !== 0n) {
-      if (BigInt.asUintN(64, message.activeForMs) !== message.activeForMs) {
-        throw new globalThis.Error("value provided for field message.activeForMs of type uint64 too large");
+    if (message.activeForMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.activeForMs)) !== BigInt(message.activeForMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.activeForMs) of type uint64 too large");
       }
-      writer.uint32(64).uint64(message.activeForMs);
+      writer.uint32(64).uint64(BigInt(message.activeForMs));
     }
-    if (message.certificateEndsAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.certificateEndsAtMs) !== message.certificateEndsAtMs) {
-        throw new globalThis.Error("value provided for field message.certificateEndsAtMs of type uint64 too large");
+    if (message.certificateEndsAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.certificateEndsAtMs)) !== BigInt(message.certificateEndsAtMs)) {
+        throw new globalThis.Error(
+          "value provided for field BigInt(message.certificateEndsAtMs) of type uint64 too large",
+        );
       }
-      writer.uint32(72).uint64(message.certificateEndsAtMs);
+      writer.uint32(72).uint64(BigInt(message.certificateEndsAtMs));
     }
     if (message.sealingKey !== "") {
       writer.uint32(82).string(message.sealingKey);
@@ -1149,7 +1151,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.joinedAtMs = reader.uint64() as bigint;
+            message.joinedAtMs = longToNumber(reader.uint64());
             continue;
           }
           case 7: {
@@ -1157,7 +1159,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.lastSeenAtMs = reader.uint64() as bigint;
+            message.lastSeenAtMs = longToNumber(reader.uint64());
             continue;
           }
           case 8: {
@@ -1165,7 +1167,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.activeForMs = reader.uint64() as bigint;
+            message.activeForMs = longToNumber(reader.uint64());
             continue;
           }
           case 9: {
@@ -1173,7 +1175,7 @@ export const Member: MessageFns<Member> = {
               break;
             }
 
-            message.certificateEndsAtMs = reader.uint64() as bigint;
+            message.certificateEndsAtMs = longToNumber(reader.uint64());
             continue;
           }
           case 10: {
@@ -1214,18 +1216,10 @@ export const Member: MessageFns<Member> = {
     message.username = object.username ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
     message.services = object.services?.map((e) => e) || [];
-    message.joinedAtMs = (object.joinedAtMs !== undefined && object.joinedAtMs !== null)
-      ? BigInt(object.joinedAtMs)
-      : 0n;
-    message.lastSeenAtMs = (object.lastSeenAtMs !== undefined && object.lastSeenAtMs !== null)
-      ? BigInt(object.lastSeenAtMs)
-      : 0n;
-    message.activeForMs = (object.activeForMs !== undefined && object.activeForMs !== null)
-      ? BigInt(object.activeForMs)
-      : 0n;
-    message.certificateEndsAtMs = (object.certificateEndsAtMs !== undefined && object.certificateEndsAtMs !== null)
-      ? BigInt(object.certificateEndsAtMs)
-      : 0n;
+    message.joinedAtMs = object.joinedAtMs ?? 0;
+    message.lastSeenAtMs = object.lastSeenAtMs ?? 0;
+    message.activeForMs = object.activeForMs ?? 0;
+    message.certificateEndsAtMs = object.certificateEndsAtMs ?? 0;
     message.sealingKey = object.sealingKey ?? "";
     message.sealingKeySignature = object.sealingKeySignature ?? "";
     return message;
@@ -1393,6 +1387,17 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

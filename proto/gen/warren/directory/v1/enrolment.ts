@@ -23,7 +23,7 @@ export interface InviteLine {
   /** X25519 public key of this invite, of which the directory has the other half. */
   sealingKey: Buffer;
   /** Milliseconds since 1970, of the directory's clock; for people, the directory decides. */
-  expiresAtMs: bigint;
+  expiresAtMs: number;
   /** Set: for this account only, and no password of it is asked for. */
   username: string;
   /** The broker account of the directory, from which answers come. */
@@ -77,7 +77,7 @@ function createBaseInviteLine(): InviteLine {
     brokerUrls: [],
     authorityFingerprint: Buffer.alloc(0),
     sealingKey: Buffer.alloc(0),
-    expiresAtMs: 0n,
+    expiresAtMs: 0,
     username: "",
     directoryAccount: "",
   };
@@ -100,11 +100,11 @@ export const InviteLine: MessageFns<InviteLine> = {
     if (message.sealingKey.length !== 0) {
       writer.uint32(42).bytes(message.sealingKey);
     }
-    if (message.expiresAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
-        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
+    if (message.expiresAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.expiresAtMs)) !== BigInt(message.expiresAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.expiresAtMs) of type uint64 too large");
       }
-      writer.uint32(48).uint64(message.expiresAtMs);
+      writer.uint32(48).uint64(BigInt(message.expiresAtMs));
     }
     if (message.username !== "") {
       writer.uint32(58).string(message.username);
@@ -173,7 +173,7 @@ export const InviteLine: MessageFns<InviteLine> = {
               break;
             }
 
-            message.expiresAtMs = reader.uint64() as bigint;
+            message.expiresAtMs = longToNumber(reader.uint64());
             continue;
           }
           case 7: {
@@ -214,9 +214,7 @@ export const InviteLine: MessageFns<InviteLine> = {
     message.brokerUrls = object.brokerUrls?.map((e) => e) || [];
     message.authorityFingerprint = object.authorityFingerprint ?? Buffer.alloc(0);
     message.sealingKey = object.sealingKey ?? Buffer.alloc(0);
-    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
-      ? BigInt(object.expiresAtMs)
-      : 0n;
+    message.expiresAtMs = object.expiresAtMs ?? 0;
     message.username = object.username ?? "";
     message.directoryAccount = object.directoryAccount ?? "";
     return message;
@@ -628,6 +626,17 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

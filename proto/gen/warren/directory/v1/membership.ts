@@ -31,7 +31,7 @@ export interface PublishSealingKeyResponse {
 
 export interface ListRevocationsRequest {
   /** `number` of the last one that is known; 0: from the first. */
-  after: bigint;
+  after: number;
 }
 
 export interface ListRevocationsResponse {
@@ -42,7 +42,7 @@ export interface ListRevocationsResponse {
 /** On `directory.events` with the key `revoked` as well. Signed by the authority, so anybody may pass it on. */
 export interface Revocation {
   /** Counts up. */
-  number: bigint;
+  number: number;
   /** A `RevokedMember`, encoded: what is signed is these very bytes. */
   revoked: Buffer;
   /** By the authority's key, over the context `warren.directory.v1.RevokedMember`, a NUL, and `revoked`. */
@@ -55,7 +55,7 @@ export interface RevokedMember {
   /** Of its certificates that have not ended, lower-case hexadecimal. */
   serials: string[];
   /** Milliseconds since 1970, of the directory's clock. */
-  revokedAtMs: bigint;
+  revokedAtMs: number;
 }
 
 function createBaseRenewCertificateRequest(): RenewCertificateRequest {
@@ -267,16 +267,16 @@ export const PublishSealingKeyResponse: MessageFns<PublishSealingKeyResponse> = 
 };
 
 function createBaseListRevocationsRequest(): ListRevocationsRequest {
-  return { after: 0n };
+  return { after: 0 };
 }
 
 export const ListRevocationsRequest: MessageFns<ListRevocationsRequest> = {
   encode(message: ListRevocationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.after !== 0n) {
-      if (BigInt.asUintN(64, message.after) !== message.after) {
-        throw new globalThis.Error("value provided for field message.after of type uint64 too large");
+    if (message.after !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.after)) !== BigInt(message.after)) {
+        throw new globalThis.Error("value provided for field BigInt(message.after) of type uint64 too large");
       }
-      writer.uint32(8).uint64(message.after);
+      writer.uint32(8).uint64(BigInt(message.after));
     }
     return writer;
   },
@@ -299,7 +299,7 @@ export const ListRevocationsRequest: MessageFns<ListRevocationsRequest> = {
               break;
             }
 
-            message.after = reader.uint64() as bigint;
+            message.after = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -319,7 +319,7 @@ export const ListRevocationsRequest: MessageFns<ListRevocationsRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ListRevocationsRequest>, I>>(object: I): ListRevocationsRequest {
     const message = createBaseListRevocationsRequest();
-    message.after = (object.after !== undefined && object.after !== null) ? BigInt(object.after) : 0n;
+    message.after = object.after ?? 0;
     return message;
   },
 };
@@ -380,16 +380,16 @@ export const ListRevocationsResponse: MessageFns<ListRevocationsResponse> = {
 };
 
 function createBaseRevocation(): Revocation {
-  return { number: 0n, revoked: Buffer.alloc(0), signature: Buffer.alloc(0) };
+  return { number: 0, revoked: Buffer.alloc(0), signature: Buffer.alloc(0) };
 }
 
 export const Revocation: MessageFns<Revocation> = {
   encode(message: Revocation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0n) {
-      if (BigInt.asUintN(64, message.number) !== message.number) {
-        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+    if (message.number !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.number)) !== BigInt(message.number)) {
+        throw new globalThis.Error("value provided for field BigInt(message.number) of type uint64 too large");
       }
-      writer.uint32(8).uint64(message.number);
+      writer.uint32(8).uint64(BigInt(message.number));
     }
     if (message.revoked.length !== 0) {
       writer.uint32(18).bytes(message.revoked);
@@ -418,7 +418,7 @@ export const Revocation: MessageFns<Revocation> = {
               break;
             }
 
-            message.number = reader.uint64() as bigint;
+            message.number = longToNumber(reader.uint64());
             continue;
           }
           case 2: {
@@ -454,7 +454,7 @@ export const Revocation: MessageFns<Revocation> = {
   },
   fromPartial<I extends Exact<DeepPartial<Revocation>, I>>(object: I): Revocation {
     const message = createBaseRevocation();
-    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.number = object.number ?? 0;
     message.revoked = object.revoked ?? Buffer.alloc(0);
     message.signature = object.signature ?? Buffer.alloc(0);
     return message;
@@ -462,7 +462,7 @@ export const Revocation: MessageFns<Revocation> = {
 };
 
 function createBaseRevokedMember(): RevokedMember {
-  return { memberId: "", serials: [], revokedAtMs: 0n };
+  return { memberId: "", serials: [], revokedAtMs: 0 };
 }
 
 export const RevokedMember: MessageFns<RevokedMember> = {
@@ -473,11 +473,11 @@ export const RevokedMember: MessageFns<RevokedMember> = {
     for (const v of message.serials) {
       writer.uint32(18).string(v!);
     }
-    if (message.revokedAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.revokedAtMs) !== message.revokedAtMs) {
-        throw new globalThis.Error("value provided for field message.revokedAtMs of type uint64 too large");
+    if (message.revokedAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.revokedAtMs)) !== BigInt(message.revokedAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.revokedAtMs) of type uint64 too large");
       }
-      writer.uint32(24).uint64(message.revokedAtMs);
+      writer.uint32(24).uint64(BigInt(message.revokedAtMs));
     }
     return writer;
   },
@@ -516,7 +516,7 @@ export const RevokedMember: MessageFns<RevokedMember> = {
               break;
             }
 
-            message.revokedAtMs = reader.uint64() as bigint;
+            message.revokedAtMs = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -538,9 +538,7 @@ export const RevokedMember: MessageFns<RevokedMember> = {
     const message = createBaseRevokedMember();
     message.memberId = object.memberId ?? "";
     message.serials = object.serials?.map((e) => e) || [];
-    message.revokedAtMs = (object.revokedAtMs !== undefined && object.revokedAtMs !== null)
-      ? BigInt(object.revokedAtMs)
-      : 0n;
+    message.revokedAtMs = object.revokedAtMs ?? 0;
     return message;
   },
 };
@@ -593,6 +591,17 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
