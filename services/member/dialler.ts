@@ -131,7 +131,7 @@ export function createDialler({ bus, credentials, revocations, clock, random }: 
       if (revocations.isRevokedMember(memberId))
         throw new CallFailure('PERMISSION_DENIED', 'MEMBER_REVOKED', `member ${shortId(memberId)} is revoked`);
       const there = direct.get(memberId);
-      if (there && !there.link.grpc.isBroken()) {
+      if (there?.link.grpc.isConnected()) {
         there.usedAt = clock();
         direct.delete(memberId);
         direct.set(memberId, there);

@@ -82,8 +82,8 @@ export async function startMemberServer(options: MemberServerOptions): Promise<M
     });
     socket.setNoDelay(true);
   });
-  // Somebody's broken handshake is nobody's concern here; the socket is gone already.
-  server.on('tlsClientError', () => {});
+  // Somebody's broken handshake is nobody's concern here. One that takes too long is only told of, and goes on otherwise.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.on('secureConnection', socket => {
     strangers.delete(placeOf(socket));
     socket.on('error', () => {});

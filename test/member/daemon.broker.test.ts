@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ContactServiceDefinition, type WatchSystemResponse } from '../../proto/gen/warren/member/v1/member.ts';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { createClient } from '../../services/bus/calls.ts';
 import { rpcKey } from '../../services/bus/own-keys.ts';

@@ -14,8 +14,8 @@ import { grpcMethod, reasonKey, retryKey } from './grpc-server.ts';
 export interface GrpcConnection {
   /** Methods fail with the `CallFailure` that the other side answered, or UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED of gRPC. */
   client<S extends ServiceDefinition>(definition: S): Client<S>;
-  /** Whether calls made now would find no connection: it broke, and could not be made again so far. */
-  isBroken(): boolean;
+  /** Whether there is a connection now; else the next call makes one. */
+  isConnected(): boolean;
   close(): void;
 }
 
@@ -31,10 +31,7 @@ export function openGrpc(
   const channel = new Channel(address, credentials, options);
   return {
     client: definition => createClient(channel, definition),
-    isBroken: () => {
-      const state = channel.getChannel().getConnectivityState(false);
-      return state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN;
-    },
+    isConnected: () => channel.getChannel().getConnectivityState(false) === connectivityState.READY,
     close: () => channel.close(),
   };
 }
