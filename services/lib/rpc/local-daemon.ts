@@ -22,6 +22,16 @@ export function endpointFile(dataDir: string): string {
 
 export const tokenKey = 'warren-owner-token';
 
+const ownOnly: ClientOptions = {
+  // No proxy of the environment is asked, and no settings of a service from DNS.
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
+  // A daemon that starts again is found at once, whatever another connection of this process thinks of its socket.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+};
+
 /**
  * The owner's way to the daemon of a data directory; connects at the first call.
  * @throws Failure DAEMON_NOT_RUNNING, DAEMON_ENDPOINT
@@ -43,9 +53,6 @@ export async function connectToDaemon(dataDir: string): Promise<GrpcConnection> 
   };
   return openGrpc(`127.0.0.1:${endpoint.port}`, credentials.createInsecure(), withToken);
 }
-
-/** No proxy of the environment is asked, and no settings of a service from DNS. */
-const ownOnly: ClientOptions = { 'grpc.enable_http_proxy': 0, 'grpc.service_config_disable_resolution': 1 };
 
 async function readEndpoint(dataDir: string): Promise<LocalEndpoint> {
   const file = endpointFile(dataDir);
