@@ -336,6 +336,22 @@ export const settings = {
     flag: { name: 'advertise', value: 'ADDRESS', repeatable: true },
     commands: members,
   }),
+  'member.directory_url': setting(optional(httpUrl), undefined, {
+    doc: "The directory's REST, for a member that is to reach it so, with the account's password; none: over the broker, without.",
+    flag: { name: 'directory-url', value: 'URL' },
+    commands: members,
+    sensitive: 'urls',
+  }),
+  'member.password': setting(optional(text), undefined, {
+    doc: "Of the member's account in the directory, for member.directory_url. Flags show in `ps`: better in the environment or the file.",
+    commands: members,
+    sensitive: 'password',
+  }),
+  'member.env_files': setting(list(text), [], {
+    doc: "The origin's .env files of a peer (ENV_CLIENT and ENV_SERVER): PSERVER_URL, PSERVER_PORT, PSERVER_LOCAL_URL, SERVER_URL, SERVER_PORT. They count as a settings file.",
+    flag: { name: 'env-file', value: 'FILE', repeatable: true },
+    commands: members,
+  }),
   'member.share': setting(optional(text), undefined, {
     doc: 'Folder whose files are shared with other members; none: nothing is shared.',
     flag: { name: 'share', value: 'DIR' },

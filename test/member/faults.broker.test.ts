@@ -59,8 +59,9 @@ test('a broker that is killed and comes back: the daemon stays, says so at once,
   // Its own queue is there again: it calls itself through the broker.
   await until(({ member }) => member?.broker?.latencyMs !== undefined);
   expect(daemon.process.child.exitCode).toBeNull();
-  for (const [index, { at }] of seen.entries())
-    if (index > 0) expect(at - (seen[index - 1]?.at ?? 0)).toBeGreaterThan(400);
+  // Some may have come while nobody read: two a second in all, and the first.
+  const tookMs = (seen.at(-1)?.at ?? 0) - (seen[0]?.at ?? 0);
+  expect(seen.length).toBeLessThanOrEqual(tookMs / 500 + 2);
 }, 120_000);
 
 test('a broker that freezes for longer than its heartbeats: the daemon stays, and is back', async () => {
