@@ -10,6 +10,8 @@ const GiB = 1024 * MiB;
 const DAY = 86_400_000;
 
 const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo', 'directory'];
+/** On the directory's machine: they write to its store, and change accounts on its broker. */
+const enrolling: readonly CommandName[] = ['invite', 'members'];
 /** They may run the embedded broker. */
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
@@ -58,7 +60,13 @@ export const settings = {
   'broker.url': setting(list(brokerUrl), [], {
     doc: 'The broker, or the nodes of its cluster, tried in turn; none: the one of the data directory, else one of our own (broker.kind).',
     flag: { name: 'broker', value: 'URL', repeatable: true },
-    commands: [...bus, 'status'],
+    commands: [...bus, 'status', ...enrolling],
+    sensitive: 'urls',
+  }),
+  'broker.address': setting(list(brokerUrl), [], {
+    doc: 'The broker, or its nodes, as members on other machines reach it: amqp://HOST[:PORT][/VHOST] or amqps, without an account; none: as in broker.url.',
+    flag: { name: 'broker-address', value: 'URL', repeatable: true },
+    commands: [...directories, 'invite'],
     sensitive: 'urls',
   }),
   'broker.kind': setting(choice('embedded', 'rabbitmq', 'container'), 'embedded', {
@@ -134,14 +142,14 @@ export const settings = {
   'broker.http_url': setting(optional(httpUrl), undefined, {
     doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account; none: known of the one of the data directory, else guessed from broker.url.",
     flag: { name: 'broker-http', value: 'URL' },
-    commands: ['status'],
+    commands: ['status', ...directories, ...enrolling],
     sensitive: 'urls',
   }),
   'data.dir': setting(text, '.warren', {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'users', 'member', 'status'],
+    commands: [...bus, 'broker', 'users', 'member', 'status', 'join', ...enrolling],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",

@@ -35,6 +35,8 @@ interface Asker {
   readonly username: string;
   readonly addresses: readonly string[];
   setAddresses(addresses: readonly string[]): void;
+  /** It is there. */
+  renew(): void;
   /** It logs out. */
   end(): void;
 }
@@ -54,9 +56,14 @@ export function createDirectory(
   /** A member needs no token: the broker says who it is. @throws CallFailure DIRECTORY_TOKEN, DIRECTORY_MEMBER */
   const askerOf = (token: string, { memberId }: Caller): Asker => {
     if (token === '' && memberId !== undefined) {
-      const { id, username, addresses } = members.asking(memberId);
-      const setAddresses = (given: readonly string[]): void => store.members.setAddresses(id, given);
-      return { peerId: id, username, addresses, setAddresses, end: () => presence.end(id) };
+      const member = members.asking(memberId);
+      return {
+        ...member,
+        peerId: member.id,
+        setAddresses: given => store.members.setAddresses(member.id, given),
+        renew: () => members.renew(member),
+        end: () => members.end(member),
+      };
     }
     const tokenHash = hashOf(token);
     const session = store.findSession(tokenHash, now());
@@ -65,6 +72,7 @@ export function createDirectory(
     return {
       ...session,
       setAddresses: given => store.setAddresses(tokenHash, given),
+      renew: () => presence.renew(session.peerId),
       end: () => {
         store.endSession(tokenHash);
         presence.end(session.peerId);
@@ -117,7 +125,7 @@ export function createDirectory(
     async ping({ token, addresses }, caller) {
       const asker = askerOf(token, caller);
       if (addresses.length > 0 && addresses.join(' ') !== asker.addresses.join(' ')) asker.setAddresses(addresses);
-      presence.renew(asker.peerId);
+      asker.renew();
       return { leaseMs };
     },
 

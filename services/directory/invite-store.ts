@@ -52,6 +52,10 @@ export class InviteStore {
       .run(id, proofHash, sealingKey, brokerHash, JSON.stringify(services), username ?? null, now, expiresAt);
   }
 
+  remove(id: string): void {
+    this.#db.prepare('DELETE FROM invites WHERE id = ?').run(id);
+  }
+
   find(id: string): InviteRow | undefined {
     const row = this.#db.prepare('SELECT * FROM invites WHERE id = ?').get(id);
     return row === undefined

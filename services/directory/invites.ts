@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { InviteLine } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import type { AccountSpec } from '../bus/accounts/accounts.ts';
 import { hashBrokerPassword } from '../bus/accounts/password-hash.ts';
+import { inviteAccount } from '../bus/accounts/specs.ts';
 import { Failure } from '../lib/failure.ts';
 import { type Authority, fingerprintOf } from '../lib/identity/authority.ts';
 import { createSealingKeys } from '../lib/identity/sealing.ts';
@@ -36,14 +38,14 @@ const day = 86_400_000;
 
 /**
  * Makes an invite in the store. Its account on the broker is made by whoever keeps those.
- * @returns the line that the other machine joins with: a secret
+ * @returns `line`, that the other machine joins with: a secret; and the account that it needs on the broker
  * @throws Failure CONFIG
  */
 export function createInvite(
   { store, authority, now }: InviteNeeds,
   { days, services, username }: InviteRequest,
   { brokerUrls, directoryAccount }: InviteOptions,
-): string {
+): { readonly id: string; readonly line: string; readonly account: AccountSpec } {
   if (!(days > 0 && days <= 366))
     throw new Failure('CONFIG', 'an invite is good for more than 0 days, and 366 at most');
   for (const service of services)
@@ -56,6 +58,7 @@ export function createInvite(
   const secret = randomBytes(32);
   const { brokerPassword, proof } = inviteSecrets(secret);
   const { publicKey, privateKey } = createSealingKeys();
+  const brokerHash = hashBrokerPassword(brokerPassword, randomBytes(4));
   const expiresAt = Math.round(now() + days * day);
   store.invites.dropExpired(now() - day);
   store.invites.add(
@@ -63,14 +66,14 @@ export function createInvite(
       id,
       proofHash: createHash('sha256').update(proof).digest(),
       sealingKey: privateKey,
-      brokerHash: hashBrokerPassword(brokerPassword, randomBytes(4)),
+      brokerHash,
       services: [...new Set(services)],
       username,
       expiresAt,
     },
     now(),
   );
-  return formatInviteLine(
+  const line = formatInviteLine(
     InviteLine.create({
       inviteId: id,
       secret,
@@ -82,4 +85,5 @@ export function createInvite(
       directoryAccount,
     }),
   );
+  return { id, line, account: inviteAccount(id, brokerHash) };
 }

@@ -13,6 +13,8 @@ export interface MemberRow {
   readonly joinedAt: number;
   /** To the minute; 0: never. */
   readonly seenAt: number;
+  /** About: the directory itself knows better. */
+  readonly activeUntil: number;
   readonly addresses: readonly string[];
   readonly certificateEndsAt: number;
   readonly sealingKey: Uint8Array | undefined;
@@ -43,6 +45,7 @@ const schema = `
     broker_hash TEXT NOT NULL,
     joined_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL DEFAULT 0,
+    active_until INTEGER NOT NULL DEFAULT 0,
     addresses TEXT NOT NULL DEFAULT '[]',
     certificate_ends_at INTEGER NOT NULL,
     sealing_key BLOB,
@@ -143,6 +146,10 @@ export class MemberStore {
     this.#db.prepare('UPDATE members SET seen_at = ? WHERE id = ?').run(now, id);
   }
 
+  setActiveUntil(id: string, until: number): void {
+    this.#db.prepare('UPDATE members SET active_until = ? WHERE id = ?').run(until, id);
+  }
+
   setAddresses(id: string, addresses: readonly string[]): void {
     this.#db.prepare('UPDATE members SET addresses = ? WHERE id = ?').run(JSON.stringify(addresses), id);
   }
@@ -192,6 +199,7 @@ function asMember(row: Record<string, unknown>): MemberRow {
     brokerHash: String(row.broker_hash),
     joinedAt: Number(row.joined_at),
     seenAt: Number(row.seen_at),
+    activeUntil: Number(row.active_until),
     addresses: JSON.parse(String(row.addresses)) as string[],
     certificateEndsAt: Number(row.certificate_ends_at),
     sealingKey: (row.sealing_key as Uint8Array | null) ?? undefined,

@@ -27,6 +27,10 @@ const revocationsPage = 100;
 export interface Members {
   /** Who calls with a member's broker account. @throws CallFailure DIRECTORY_MEMBER */
   asking(memberId: MemberId): MemberRow;
+  /** It is there, for a lease. */
+  renew(member: MemberRow): void;
+  /** It says that it goes. */
+  end(member: MemberRow): void;
   list(after: string): { members: Member[]; next: string };
   /** @throws CallFailure DIRECTORY_NO_MEMBER */
   get(memberId: string): Member;
@@ -73,6 +77,15 @@ export function createMembers(
 
   return {
     asking,
+    renew({ id, activeUntil }) {
+      presence.renew(id);
+      // For `warren members list`, which is another process: now and then is enough.
+      if (activeUntil - now() < presence.leaseMs / 2) store.members.setActiveUntil(id, now() + presence.leaseMs);
+    },
+    end({ id }) {
+      presence.end(id);
+      store.members.setActiveUntil(id, 0);
+    },
     list(after) {
       const rows = store.members.list({ after, limit: pageSize + 1 });
       const page = rows.slice(0, pageSize);

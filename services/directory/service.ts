@@ -163,7 +163,7 @@ export async function startDirectory(
     );
     const invite = async (request: InviteRequest): Promise<string> => {
       if (keeper === undefined) throw noAccounts();
-      const line = createInvite({ store, authority, now }, request, { brokerUrls, directoryAccount: bus.user });
+      const { line } = createInvite({ store, authority, now }, request, { brokerUrls, directoryAccount: bus.user });
       await keeper.sync();
       return line;
     };

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   type Enrolled,
   Enrolment,
@@ -39,6 +40,7 @@ export interface Joined {
 
 const patienceMs = 30_000;
 const callMs = 10_000;
+const retryMs = 200;
 
 /**
  * Makes this machine a member: its key, made or kept; a certificate and a broker account for it, kept in `<data>/member`. May be
@@ -61,7 +63,7 @@ export async function join({
     const joined = await enrolled(line, keys, { username, password }, within);
     await keepMembership(dataDir, joined.membership);
     try {
-      await sayHello(joined.membership, within);
+      await sayHello(joined, within);
       return joined;
     } catch (error) {
       if (attempt > 0 || !(error instanceof Failure && error.code === 'BUS_LOGIN')) throw error;
@@ -88,6 +90,7 @@ async function enrolled(
         return await enrolOnce(client, line, keys, account, signal);
       } catch (error) {
         if (!isWorthAnotherTry(error) || signal.aborted) throw error;
+        await wait(error instanceof CallFailure ? (error.retryAfterMs ?? retryMs) : retryMs, undefined, { signal });
         await bus.ready(signal);
       }
     }
@@ -156,10 +159,11 @@ function joinedBy(answer: Enrolled, line: InviteLine, keys: MemberKeys): Joined 
 }
 
 /** First login with the account of its own: so the directory knows that the invite is not needed any more. */
-async function sayHello({ brokerUrls, directoryAccount }: Membership, signal: AbortSignal): Promise<void> {
+async function sayHello({ id, membership }: Joined, signal: AbortSignal): Promise<void> {
+  const { brokerUrls, directoryAccount } = membership;
   await onBus(brokerUrls, 'warren join', signal, async bus => {
     const from = directoryAccount === undefined ? {} : { from: directoryAccount };
-    await directoryClient(bus, from).listMembers({ token: '', after: '' }, { deadlineMs: callMs, signal });
+    await directoryClient(bus, from).getMember({ token: '', memberId: id }, { deadlineMs: callMs, signal });
   });
 }
 

@@ -28,6 +28,8 @@ export interface BrokerChoice {
 
 export interface ChosenBroker {
   readonly urls: readonly string[];
+  /** Of its HTTP API, with an administrator's account; undefined: not known. */
+  readonly httpUrl?: string | undefined;
   /** One line for people, without passwords. */
   readonly describe: string;
   /** Stops the broker if it was started here; its data stays. */
@@ -54,9 +56,14 @@ export async function chooseBroker(choice: BrokerChoice): Promise<ChosenBroker> 
     signal?.throwIfAborted();
     const mine = await claim(join(dir, 'owner'));
     if ('release' in mine) return own(dir, choice, mine.release);
-    const { url } = (await readWhereabouts(dir)) ?? {};
+    const { url, http } = (await readWhereabouts(dir)) ?? {};
     if (url !== undefined && (await answers(url)))
-      return { urls: [url], describe: `the one of process ${mine.heldBy}, ${placeOf(url)}`, close: async () => {} };
+      return {
+        urls: [url],
+        httpUrl: http,
+        describe: `the one of process ${mine.heldBy}, ${placeOf(url)}`,
+        close: async () => {},
+      };
     if (performance.now() > deadline)
       throw new Failure(
         'BROKER_HELD',
@@ -81,6 +88,7 @@ async function own(dir: string, choice: BrokerChoice, release: () => Promise<voi
     };
     return {
       urls: [broker.url],
+      httpUrl: broker.http,
       describe: broker.describe,
       close: () => {
         closing ??= close();
