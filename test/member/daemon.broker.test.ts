@@ -8,9 +8,11 @@ import { formatMemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId } from '../../services/lib/identity/member-id.ts';
 import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
 import { memberChannelCredentials, memberChannelOptions } from '../../services/lib/rpc/member-tls.ts';
+import { createDialler } from '../../services/member/dialler.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
-import { ownBroker } from '../support/broker.ts';
+import { ownBroker, temporaryDir } from '../support/broker.ts';
 import { until } from '../support/until.ts';
+import { spawnWarren } from '../support/warren-process.ts';
 import { createNetwork, type JoinedHome, type Network, spawnDaemon } from './network.ts';
 
 let broker: LocalBroker;
@@ -36,8 +38,12 @@ function dial(from: JoinedHome, to: MemberId, port: number) {
   return connection;
 }
 
-async function start(home: JoinedHome, ...more: string[]) {
-  const daemon = await spawnDaemon(home.dir, ...more);
+function start(home: JoinedHome, ...more: string[]) {
+  return startWith(home, ['--port', '0', ...more]);
+}
+
+async function startWith(home: JoinedHome, flags: readonly string[]) {
+  const daemon = await spawnDaemon(home.dir, ...flags);
   onTestFinished(async () => {
     daemon.connection.close();
     await daemon.process[Symbol.asyncDispose]();
@@ -81,4 +87,56 @@ test('ends in good order when its owner says so, and on SIGTERM and SIGINT', asy
     process.kill(signal);
     expect(await process.exit).toBe(0);
   }
+});
+
+test('several on one machine find a port each; a port that was asked for and is taken is one line', async () => {
+  const without = (home: JoinedHome) => startWith(home, []);
+  const [one, two] = [await without(ann), await without(bob)];
+  expect(new Set([one.port, two.port]).size).toBe(2);
+  for (const { port } of [one, two]) {
+    expect(port).toBeGreaterThanOrEqual(50_051);
+    expect(port).toBeLessThanOrEqual(50_100);
+  }
+  const carl = await network.join('carl');
+  await using third = await spawnWarren(['member', '--data', carl.dir, '--port', String(one.port)]);
+  expect(await third.exit).toBe(1);
+  expect(third.lines).toEqual([
+    `warren: port ${one.port} is taken by another process: choose another, or stop that one`,
+  ]);
+});
+
+test('a home that has not joined is told how', async () => {
+  await using process = await spawnWarren(['member', '--data', await temporaryDir()]);
+  expect(await process.exit).toBe(1);
+  expect(process.lines).toEqual(['warren: this home has not joined: warren join LINE']);
+});
+
+test('warren health asks it', async () => {
+  const asked = async (): Promise<[unknown, string[]]> => {
+    await using health = await spawnWarren(['health', 'member', '--data', ann.dir]);
+    return [await health.exit, health.lines];
+  };
+  expect(await asked()).toEqual([1, [`warren: no daemon runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
+  await start(ann);
+  expect(await asked()).toEqual([0, ['ready']]);
+});
+
+test('is reached through the broker where it cannot be dialled', async () => {
+  await start(ann, '--name', 'laptop');
+  const bus = createBus({ urls: [bob.brokerUrl], name: 'bob', role: roles.member() });
+  onTestFinished(() => bus.close(200));
+  await bus.ready();
+  const own = { authorityCertificate: network.authority.certificate, certificate: bob.certificate };
+  const dialler = createDialler({
+    ...{ bus, clock: () => performance.now(), random: Math.random },
+    credentials: () => ({ ...own, key: formatMemberKeys(bob.keys) }),
+    revocations: { isRevoked: () => false, isRevokedMember: () => false, onRevoked: () => () => {} },
+  });
+  onTestFinished(() => dialler.close());
+  const link = await dialler.dial(ann.keys.id, ['127.0.0.1:1']);
+  expect(link.way).toBe('broker');
+  expect(await link.unary(ContactServiceDefinition).ping({})).toMatchObject({ name: 'laptop', callerId: bob.keys.id });
+  // Who is not there: known at once, and not by a deadline.
+  const nobody = await dialler.dial((await network.join('dora')).keys.id, []);
+  await expect(nobody.unary(ContactServiceDefinition).ping({})).rejects.toMatchObject({ code: 'BUS_NO_RECEIVER' });
 });

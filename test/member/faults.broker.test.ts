@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => broker?.close(), 30_000);
 
 async function start(...more: string[]): Promise<DaemonProcess> {
-  const daemon = await spawnDaemon(ann.dir, ...more);
+  const daemon = await spawnDaemon(ann.dir, '--port', '0', ...more);
   onTestFinished(async () => {
     daemon.connection.close();
     await daemon.process[Symbol.asyncDispose]();

@@ -35,7 +35,7 @@ async function join(user: string, env: Record<string, string> = {}): Promise<str
 }
 
 async function start(home: string, ...more: string[]): Promise<Member> {
-  const daemon = await spawnDaemon(home, ...more);
+  const daemon = await spawnDaemon(home, '--port', '0', ...more);
   onTestFinished(async () => {
     daemon.connection.close();
     await daemon.process[Symbol.asyncDispose]();

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { type Client, type ClientDuplexStream, loadPackageDefinition } from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import { createAuthority, issueCertificate } from '../../services/lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys } from '../../services/lib/identity/keys.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import { served } from '../../services/lib/rpc/definition.ts';
 import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
 import { memberChannelCredentials, memberChannelOptions } from '../../services/lib/rpc/member-tls.ts';
@@ -28,12 +32,24 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function serve(): Promise<{ server: MemberServer; ending: AbortController }> {
+async function serve(): Promise<{
+  server: MemberServer;
+  ending: AbortController;
+  revoke: (id: MemberId) => void;
+}> {
+  let revoke: (id: MemberId) => void = () => {};
   const ending = new AbortController();
   const { fullName } = ContactServiceDefinition;
   const server = await startMemberServer({
     ...{ credentials: await card(a), host: '127.0.0.1', ports: [0], warn: () => {} },
-    revocations: { isRevoked: () => false, isRevokedMember: () => false, onRevoked: () => () => {} },
+    revocations: {
+      isRevoked: () => false,
+      isRevokedMember: () => false,
+      onRevoked: listener => {
+        revoke = listener;
+        return () => {};
+      },
+    },
     services: [
       served(ContactServiceDefinition, {
         ping: async (_request, { memberId = '' }) => ({ memberId: a.id, name: 'a', callerId: memberId }),
@@ -42,7 +58,7 @@ async function serve(): Promise<{ server: MemberServer; ending: AbortController 
     ],
   });
   ends.push(() => server.close(0));
-  return { server, ending };
+  return { server, ending, revoke: id => revoke(id) };
 }
 
 async function dial({ port }: MemberServer) {
@@ -144,6 +160,16 @@ describe('members can call', () => {
   });
 });
 
+test('a running stream of a member ends when the member is revoked', async () => {
+  const { server, revoke } = await serve();
+  const stream = (await dial(server)).client(HealthDefinition).watch({ service: '' })[Symbol.asyncIterator]();
+  await stream.next();
+  const next = stream.next();
+  revoke(a.id);
+  revoke(b.id);
+  await expect(next).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+});
+
 describe('health', () => {
   test('says what is served, and that it ends', async () => {
     const { server, ending } = await serve();
@@ -158,6 +184,68 @@ describe('health', () => {
     expect(await next).toMatchObject({ value: { status: 2 } });
   });
 });
+
+describe('reflection', () => {
+  test('lets a foreign client, that knows nothing but the standard, find a service and call it', async () => {
+    const { server } = await serve();
+    const standard = fileURLToPath(
+      new URL('../../node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto', import.meta.url),
+    );
+    const tls = memberChannelCredentials(await card(b), a.id);
+    const place = `127.0.0.1:${server.port}`;
+    const packages = loadPackageDefinition(loadSync(standard));
+    const Reflection = at(packages, 'grpc.reflection.v1.ServerReflection');
+    const reflection = new Reflection(place, tls, memberChannelOptions);
+    ends.push(() => reflection.close());
+    const ask = (question: object): Promise<Record<string, unknown>> =>
+      new Promise((resolve, reject) => {
+        const call = reflection.serverReflectionInfo();
+        call.on('error', reject).on('data', (answer: never) => {
+          resolve(answer);
+          call.end();
+        });
+        call.write(question);
+      });
+    const { listServicesResponse } = await ask({ listServices: '' });
+    const names = (listServicesResponse as { service: { name: string }[] }).service.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['warren.member.v1.ContactService', 'grpc.health.v1.Health']));
+    // What is not served here is not told of.
+    expect(names).not.toContain('warren.member.v1.MemberService');
+
+    const { fileDescriptorResponse } = await ask({ fileContainingSymbol: 'warren.member.v1.ContactService' });
+    const { fileDescriptorProto } = fileDescriptorResponse as { fileDescriptorProto: Buffer[] };
+    const set = Buffer.concat(
+      fileDescriptorProto.map(file => Buffer.concat([Buffer.from([0x0a]), varint(file.length), file])),
+    );
+    const Contact = at(loadPackageDefinition(loadFileDescriptorSetFromBuffer(set)), 'warren.member.v1.ContactService');
+    const contact = new Contact(place, tls, memberChannelOptions);
+    ends.push(() => contact.close());
+    const pong = await new Promise((resolve, reject) =>
+      contact.ping({}, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer))),
+    );
+    expect(pong).toMatchObject({ member_id: a.id, caller_id: b.id });
+  });
+});
+
+interface Foreign {
+  new (
+    ...args: unknown[]
+  ): Client & {
+    serverReflectionInfo(): ClientDuplexStream<object, never>;
+    ping(request: object, answered: (error: unknown, answer: unknown) => void): void;
+  };
+}
+
+function at(packages: object, name: string): Foreign {
+  return name.split('.').reduce<unknown>((found, part) => Reflect.get(found as object, part), packages) as Foreign;
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...bytes, rest]);
+}
 
 /** A message of nothing but an unknown field of that many bytes. */
 function bytesOf(length: number) {

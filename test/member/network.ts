@@ -69,9 +69,9 @@ export interface DaemonProcess {
   readonly owner: ReturnType<typeof ownerOf>;
 }
 
-/** `warren member` for a home, up to where it serves; `process.line(/^member is up$/)` says when it is connected. */
+/** `warren member` for a home, on the usual ports unless told otherwise, up to where it serves; `process.line(/^member is up$/)` says when it is connected. */
 export async function spawnDaemon(dir: string, ...more: string[]): Promise<DaemonProcess> {
-  const process = await spawnWarren(['member', '--data', dir, '--port', '0', ...more]);
+  const process = await spawnWarren(['member', '--data', dir, ...more]);
   const line = await process.line(/^its owner is served at /).then(() => process.line(/serves members on port/));
   const port = Number(/port (\d+)$/.exec(line)?.[1]);
   const connection = await connectToDaemon(dir);

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { type ClientOptions, credentials, InterceptingCall } from '@grpc/grpc-js';
 import { z } from 'zod';
@@ -38,6 +39,8 @@ const ownOnly: ClientOptions = {
  */
 export async function connectToDaemon(dataDir: string): Promise<GrpcConnection> {
   const endpoint = await readEndpoint(resolve(dataDir));
+  // One that was killed leaves its file.
+  if (!(await isTaken(endpoint))) throw notRunning(resolve(dataDir));
   if ('socket' in endpoint) return openGrpc(`unix:${endpoint.socket}`, credentials.createInsecure(), ownOnly);
   const withToken: ClientOptions = {
     ...ownOnly,
@@ -54,14 +57,30 @@ export async function connectToDaemon(dataDir: string): Promise<GrpcConnection> 
   return openGrpc(`127.0.0.1:${endpoint.port}`, credentials.createInsecure(), withToken);
 }
 
+function notRunning(dataDir: string): Failure {
+  return new Failure('DAEMON_NOT_RUNNING', `no daemon runs for ${dataDir}: warren member --data ${dataDir}`);
+}
+
+/** Whether anybody listens there. */
+function isTaken(endpoint: LocalEndpoint): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket =
+      'socket' in endpoint ? connect(endpoint.socket) : connect({ host: '127.0.0.1', port: endpoint.port });
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
+
 async function readEndpoint(dataDir: string): Promise<LocalEndpoint> {
   const file = endpointFile(dataDir);
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new Failure('DAEMON_NOT_RUNNING', `no daemon runs for ${dataDir}: warren member --data ${dataDir}`);
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw notRunning(dataDir);
     throw new Failure('DAEMON_ENDPOINT', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
   try {
