@@ -74,6 +74,22 @@ test('a broker that freezes for longer than its heartbeats: the daemon stays, an
   await until(({ member }) => member?.broker?.latencyMs !== undefined);
 }, 120_000);
 
+test('without a broker it serves its owner all the same, comes up when there is one, and ends when it is told to', async () => {
+  await broker.stop();
+  const { process, owner, connection } = await spawnDaemon(ann.dir, '--port', '0');
+  onTestFinished(async () => {
+    connection.close();
+    await process[Symbol.asyncDispose]();
+  });
+  expect(await owner.status({})).toMatchObject({ memberId: ann.keys.id, broker: { up: false } });
+  await broker.start();
+  await process.line(/^member is up$/);
+  await broker.stop();
+  process.kill('SIGTERM');
+  expect(await process.exit).toBe(0);
+  await broker.start();
+}, 120_000);
+
 test('a daemon that is killed starts again on the same data, over the socket that it left', async () => {
   const one = await start();
   one.process.kill('SIGKILL');
