@@ -170,12 +170,22 @@ test('a worker runs as the member that its home is, for the services that it was
     out: '',
     err: 'warren: this member may not serve "api": ask for an invite with --service api\n',
   });
-  await using proxy = await spawnWarren(['proxy', '--broker', network.broker.url, '--port', '0', '--admin-port', '0']);
+  await using proxy = await spawnWarren([
+    'proxy',
+    '--broker',
+    network.broker.url,
+    '--host',
+    '127.0.0.1',
+    '--port',
+    '0',
+    '--admin-port',
+    '0',
+  ]);
   await using worker = await spawnWarren(['worker', '--service', 'web', ...flags]);
   await worker.line(/takes jobs of service web/);
-  const url = /http:\/\/\S+/.exec(await proxy.line(/http:\/\/\S+/))?.[0] ?? '';
+  const port = /\[(\d+)\]/.exec(await proxy.line(/Server started successfully/))?.[1];
   const answer = await until(
-    async () => (await fetch(url)).status,
+    async () => (await fetch(`http://127.0.0.1:${port}/`)).status,
     status => status === 200,
   );
   expect(answer).toBe(200);
