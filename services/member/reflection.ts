@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -20,7 +20,6 @@ export function addReflection(server: Server, services: readonly string[]): void
 /** Each proto file as `buf build` described it. */
 function readDescriptors(): Buffer[] {
   const file = new URL('../../proto/gen/descriptors.binpb', import.meta.url);
-  if (!existsSync(file)) return [];
   const reader = new BinaryReader(readFileSync(file));
   const files: Buffer[] = [];
   while (reader.pos < reader.len) {
