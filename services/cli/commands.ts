@@ -8,6 +8,7 @@ import { directory } from './directory.ts';
 import { health } from './health.ts';
 import { invite } from './invite.ts';
 import { join } from './join.ts';
+import { member } from './member.ts';
 import { membersList, membersRevoke } from './members.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   join,
   membersList,
   membersRevoke,
+  member,
   status,
   health,
   configInit,

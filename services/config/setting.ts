@@ -12,6 +12,7 @@ export const commandNames = [
   'invite',
   'join',
   'members',
+  'member',
   'status',
   'config',
 ] as const;
