@@ -102,6 +102,8 @@ async function scan(folder: string, asked: number): Promise<void> {
 
 async function hashOne(candidate: Candidate): Promise<void> {
   const { path, stamp, modifiedMs } = candidate;
+  // It came into the index while it waited: a download that was finished.
+  if (index.findFile(path)?.stamp === stamp) return;
   const start = index.hashedSoFar(path, stamp);
   const hashed = await hashFile(settings.root, candidate, start, leaves => {
     results.push({ type: 'progress', path, stamp, leaves });
