@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
 import type { ContentIndex } from './content-index.ts';
@@ -180,7 +180,7 @@ export class DownloadFile {
   }
 
   async #enter(path: SharePath): Promise<void> {
-    const stats = await this.#handle.stat({ bigint: true });
+    const stats = await stat(join(this.#root, path), { bigint: true });
     this.#index.transaction(() => {
       this.#index.linkFile(path, this.#content, { stamp: stampOf(stats), modifiedMs: Number(stats.mtimeMs) });
       this.#unfinished.end(this.id);

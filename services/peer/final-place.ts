@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { copyFile, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
 import { diskFailure } from './disk-failure.ts';
 import { freeName, joinPath, ownFolder, type SharePath, splitPath } from './share-path.ts';
@@ -44,7 +44,7 @@ export async function placeFile(root: string, partial: string, path: SharePath):
     const placed = joinPath(folder, freeName(name, attempt)) as SharePath;
     const to = join(root, placed);
     try {
-      if (!(await moveToNew(partial, to))) continue;
+      if (!(await moveToNew(partial, to).catch(error => copyToNew(error, partial, to)))) continue;
       await syncFolder(dirname(to));
       return placed;
     } catch (error) {
@@ -68,6 +68,19 @@ async function moveToNew(from: string, to: string): Promise<boolean> {
     if ((await lstat(to).catch(() => undefined)) !== undefined) return false;
     await rename(from, to);
     return true;
+  }
+}
+
+/** A folder of the share is another file system: the file goes there first, as a whole, under a name that is not shared. */
+async function copyToNew(error: NodeJS.ErrnoException, from: string, to: string): Promise<boolean> {
+  if (error.code !== 'EXDEV') throw error;
+  const beside = join(dirname(to), ownFolder, basename(from));
+  try {
+    await mkdir(dirname(beside), { recursive: true, mode: 0o700 });
+    await copyLocally(from, beside);
+    return await moveToNew(beside, to);
+  } finally {
+    await rm(beside, { force: true }).catch(() => {});
   }
 }
 

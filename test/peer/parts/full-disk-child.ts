@@ -10,13 +10,13 @@ import { UnfinishedDownloads } from '../../../services/peer/unfinished.ts';
 import { sampleContent } from './content.ts';
 
 /**
- * Runs in a mount namespace of its own (`unshare -m`): the share is a file system of 16 MiB that is really full, and really read-only. Prints
+ * Runs in a mount namespace of its own (`unshare -m`): the share is a file system of 24 MiB that is really full, and really read-only. Prints
  * what was seen, as JSON.
  */
 const dir = process.argv[2] ?? '';
 const root = join(dir, 'share');
 mkdirSync(root, { recursive: true });
-execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', root]);
+execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', root]);
 const index = new ContentIndex(join(dir, 'other data'));
 const unfinished = new UnfinishedDownloads(index);
 const place = { root, index, unfinished };
@@ -38,15 +38,15 @@ async function receive(download: DownloadFile, piece: number): Promise<void> {
   await incoming.save();
 }
 
-const noted = unfinished.begin({ ...content, path: 'file.bin' as SharePath, now: 0 });
-writeFileSync(join(root, 'filler'), Buffer.alloc(8 * pieceBytes));
+const noted = unfinished.begin({ ...content, path: 'folder/file.bin' as SharePath, now: 0 });
+writeFileSync(join(root, 'filler'), Buffer.alloc(16 * pieceBytes));
 seen.noRoomAtFirst = await codeOf(() => DownloadFile.open(place, noted));
 seen.hasRoom = [await hasRoom(root, 10 * pieceBytes), await hasRoom(root, 4 * pieceBytes)];
 rmSync(join(root, 'filler'));
 
 let download = await DownloadFile.open(place, noted);
 for (let piece = 0; piece < 4; piece++) await receive(download, piece);
-writeFileSync(join(root, 'filler'), Buffer.alloc(10 * pieceBytes));
+writeFileSync(join(root, 'filler'), Buffer.alloc(18 * pieceBytes));
 let piece = 4;
 let full = 'none';
 for (; piece < 10; piece++) {
@@ -55,7 +55,7 @@ for (; piece < 10; piece++) {
 }
 seen.fullOnTheWay = full;
 seen.pieceNotCounted = !download.map.has(piece);
-seen.underFinalName = readdirSync(root).includes('file.bin');
+seen.underFinalName = readdirSync(root).includes('folder');
 await download.close();
 rmSync(join(root, 'filler'));
 
@@ -65,11 +65,16 @@ download = await DownloadFile.open(place, again);
 seen.keptPieces = download.map.count;
 for (let each = 0; each < 10; each++) if (!download.map.has(each)) await receive(download, each);
 
-execFileSync('mount', ['-o', 'remount,ro', root]);
+// A mount of its own: it can be read-only while the partial file is open, and no hard link leads into it.
+const folder = join(root, 'folder');
+mkdirSync(folder);
+execFileSync('mount', ['--bind', folder, folder]);
+execFileSync('mount', ['-o', 'remount,bind,ro', folder]);
 seen.readOnly = await codeOf(() => download.finish());
-execFileSync('mount', ['-o', 'remount,rw', root]);
+execFileSync('mount', ['-o', 'remount,bind,rw', folder]);
 seen.finished = await download.finish();
-seen.isEqual = readFileSync(join(root, 'file.bin')).equals(content.bytes);
-seen.leftovers = readdirSync(join(root, '.warren/partial'));
+seen.isEqual = readFileSync(join(root, 'folder/file.bin')).equals(content.bytes);
+seen.leftovers = [...readdirSync(join(root, '.warren/partial')), ...readdirSync(join(folder, '.warren'))];
+seen.indexed = index.filesOf(content.id).map(({ path }) => path);
 index.close();
 console.log(JSON.stringify(seen));
