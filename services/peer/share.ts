@@ -72,7 +72,12 @@ export class Share {
     const workerData: HashSettings = { root: this.root, indexDir, exclude, platform, settleMs };
     // The sources are TypeScript, the package's are not.
     const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-    this.#worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), { workerData, name: 'warren-hash' });
+    this.#worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), {
+      workerData,
+      name: 'warren-hash',
+      // What it holds is bounded, its garbage need not pile up.
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+    });
     this.#worker.on('message', message => this.#take(message));
     this.#worker.on('error', error => this.#problem('PEER_HASHING', 'hashing has stopped', error));
     this.#rescan = rescanMs > 0 ? setInterval(() => this.rescan(), rescanMs) : undefined;
