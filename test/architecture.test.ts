@@ -17,10 +17,12 @@ const root = join(import.meta.dirname, '..');
 const core = [
   'services/lib/backoff.ts',
   'services/lib/failure.ts',
+  'services/lib/identity/member-id.ts',
   'services/lib/lease.ts',
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
-  'services/bus/call-failure.ts',
+  'services/lib/rpc/call-failure.ts',
+  'services/lib/rpc/definition.ts',
   'services/bus/outbox.ts',
   'services/bus/rights.ts',
   'services/bus/topology.ts',

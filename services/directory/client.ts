@@ -1,8 +1,9 @@
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { Bus } from '../bus/bus.ts';
-import { type Client, createClient } from '../bus/calls.ts';
+import { createClient } from '../bus/calls.ts';
+import type { UnaryClient } from '../lib/rpc/definition.ts';
 
-export type DirectoryClient = Client<typeof DirectoryServiceDefinition>;
+export type DirectoryClient = UnaryClient<typeof DirectoryServiceDefinition>;
 
 /** The directory, called over the bus. @param bus of any role that may publish to `m` and bind its own queue to it */
 export function directoryClient(bus: Bus): DirectoryClient {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import { CallFailure } from '../bus/call-failure.ts';
-import type { Caller, Handlers } from '../bus/calls.ts';
 import { LeaseTable } from '../lib/lease.ts';
+import { CallFailure } from '../lib/rpc/call-failure.ts';
+import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
 import { type MethodName, methods, mistakeIn } from './methods.ts';
 import { hashPassword, verifyPassword } from './password.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CallStatus } from '../bus/call-failure.ts';
+import type { CallStatus } from '../lib/rpc/call-failure.ts';
 
 /**
  * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.

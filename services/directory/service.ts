@@ -11,6 +11,7 @@ import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { listen } from '../lib/listen.ts';
 import { randomId } from '../lib/random.ts';
+import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
 import { createDirectory, type DirectoryOptions } from './directory.ts';
 import { createHttpApp } from './http-app.ts';
@@ -86,7 +87,7 @@ export async function startDirectory(
       await closed.finally(() => clearTimeout(cut));
     });
 
-    const serving = serveCalls(bus, directoryRpc(queueType).queue, DirectoryServiceDefinition, handlers, {
+    const serving = serveCalls(bus, directoryRpc(queueType).queue, [served(DirectoryServiceDefinition, handlers)], {
       atOnce,
       warn,
     });

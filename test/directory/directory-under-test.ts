@@ -1,8 +1,8 @@
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import type { Client } from '../../services/bus/calls.ts';
 import { createDirectory, type DirectoryOptions } from '../../services/directory/directory.ts';
 import { methodNames } from '../../services/directory/methods.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
+import type { Client } from '../../services/lib/rpc/definition.ts';
 
 export const hour = 3_600_000;
 

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
-import { CallFailure, type CallStatus } from '../../services/bus/call-failure.ts';
 import { type QueueKind, roles } from '../../services/bus/topology.ts';
 import { directoryClient } from '../../services/directory/client.ts';
 import { httpStatus } from '../../services/directory/http-status.ts';
 import { type MethodName, methodNames, methods } from '../../services/directory/methods.ts';
 import { problem } from '../../services/directory/openapi.ts';
 import { type Directory, startDirectory } from '../../services/directory/service.ts';
+import { CallFailure, type CallStatus } from '../../services/lib/rpc/call-failure.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker, temporaryDir, uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
