@@ -1,4 +1,5 @@
 import { pieceBytes } from './merkle.ts';
+import type { PieceCounts } from './piece-counts.ts';
 import type { PieceMap, PieceRun } from './piece-map.ts';
 import type { SwarmSource } from './swarm-source.ts';
 
@@ -7,8 +8,7 @@ const lookedAt = 16_384;
 
 export interface Choice {
   readonly source: SwarmSource;
-  /** All that may be asked now, this one too. */
-  readonly ready: readonly SwarmSource[];
+  readonly counts: PieceCounts;
   readonly have: PieceMap;
   /** How many requests each piece is in. */
   readonly asked: Uint8Array;
@@ -25,17 +25,8 @@ export interface Choice {
  * nobody else has.
  */
 export function choosePieces(choice: Choice): PieceRun | undefined {
-  const { source, ready, have, asked, start, most, mayAskForHeld } = choice;
+  const { source, counts, have, asked, start, most, mayAskForHeld } = choice;
   const isSeed = source.has === undefined;
-  const partial = ready.filter(({ has }) => has !== undefined);
-  const telling = ready.filter(({ coming }) => coming !== undefined);
-  /** 0: nobody else has it or gets it. */
-  const holders = (piece: number): number => {
-    let count = 0;
-    for (const { has } of partial) if (has?.has(piece)) count += 2;
-    for (const { coming } of telling) if (coming?.has(piece)) count++;
-    return count;
-  };
   const isOpen = (piece: number): boolean => !have.has(piece) && asked[piece] === 0 && source.hasPiece(piece);
   const bound = isSeed && !mayAskForHeld ? 0 : Number.POSITIVE_INFINITY;
 
@@ -47,7 +38,7 @@ export function choosePieces(choice: Choice): PieceRun | undefined {
     const piece = (start + step) % pieces;
     if (!isOpen(piece)) continue;
     looked++;
-    const count = holders(piece);
+    const count = counts.rarity(piece);
     if (count > bound || count >= fewest) continue;
     first = piece;
     fewest = count;
@@ -55,7 +46,8 @@ export function choosePieces(choice: Choice): PieceRun | undefined {
   }
   if (first < 0) return undefined;
   let count = 1;
-  while (count < most && first + count < pieces && isOpen(first + count) && holders(first + count) <= fewest) count++;
+  while (count < most && first + count < pieces && isOpen(first + count) && counts.rarity(first + count) <= fewest)
+    count++;
   return { first, count };
 }
 
@@ -74,7 +66,7 @@ export function mayAskForHeld(
 ): boolean {
   if (source.has !== undefined || now < source.openUntil) return true;
   const partial = ready.filter(({ has }) => has !== undefined);
-  if (partial.length === 0 && source.coming === undefined) return true;
+  if (partial.length === 0 && source.coming.length === 0) return true;
   // Until what others get from it now should have come to them, and from them to us.
   const pieceMs = source.rate === 0 ? 0 : (pieceBytes * 1000) / source.rate;
   const patience = Math.min(mostCourtesyMs, Math.max(courtesyMs, 4 * pieceMs));

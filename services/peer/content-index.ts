@@ -1,14 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { DurableCounter, openIndexDatabase } from './index-database.ts';
-import {
-  type ContentId,
-  type ContentKind,
-  contentIdOf,
-  hashBytes,
-  type ManifestHead,
-  partPieces,
-  partRootsOf,
-} from './merkle.ts';
+import { DurableCounter } from './durable-counter.ts';
+import { openIndexDatabase, Statements } from './index-database.ts';
+import { ManifestStore } from './manifest-store.ts';
+import { type ContentId, type ContentKind, type ManifestHead, partRootsOf } from './merkle.ts';
 import { sha256 } from './sha256.ts';
 import { joinPath, type SharePath, splitPath } from './share-path.ts';
 
@@ -39,35 +33,28 @@ export interface IndexedFile {
   readonly modifiedMs: number;
 }
 
-export interface Content {
-  readonly content: number;
-  readonly id: ContentId;
-  readonly head: ManifestHead;
-}
-
 /**
  * What the share has: path → content, content → manifest, and what is to be announced. Equal content stands once, under several paths; its
  * pieces can be served without hashing again. See `index-database.ts` for what survives what.
  */
 export class ContentIndex {
   readonly database: DatabaseSync;
+  readonly manifests: ManifestStore;
   readonly #counter: DurableCounter;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements: Statements;
 
   constructor(dir: string, options: { readOnly?: boolean } = {}) {
     this.database = openIndexDatabase(dir, options);
+    this.#statements = new Statements(this.database);
+    this.manifests = new ManifestStore(this.#statements);
     const row = this.database.prepare('SELECT max(counter) AS most FROM changes').get();
     this.#counter = new DurableCounter(this.database, 'announcements', Number(row?.most ?? 0));
-    if (options.readOnly !== true) this.#prune();
+    if (options.readOnly !== true) this.manifests.prune();
   }
 
   /** Prepared once each. */
   sql(text: string): StatementSync {
-    const known = this.#statements.get(text);
-    if (known !== undefined) return known;
-    const statement = this.database.prepare(text);
-    this.#statements.set(text, statement);
-    return statement;
+    return this.#statements.sql(text);
   }
 
   /** All or nothing. */
@@ -84,41 +71,6 @@ export class ContentIndex {
     }
   }
 
-  // --- contents
-
-  /** Keeps a manifest. @param leaves of all pieces; @returns the content's number here */
-  addContent(head: ManifestHead, leaves: Uint8Array, id = contentIdOf(sha256, head)): number {
-    const { kind, length, partRoots } = head;
-    const added = this.sql(
-      'INSERT INTO contents (id, kind, length, part_roots) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
-    );
-    const { changes, lastInsertRowid } = added.run(id, kind, length, partRoots);
-    if (changes === 0) return Number(this.sql('SELECT content FROM contents WHERE id = ?').get(id)?.content);
-    const content = Number(lastInsertRowid);
-    const bytes = partPieces * hashBytes;
-    for (let part = 0; part * bytes < leaves.length; part++)
-      this.sql('INSERT INTO manifests VALUES (?, ?, ?)').run(
-        content,
-        part,
-        leaves.subarray(part * bytes, (part + 1) * bytes),
-      );
-    return content;
-  }
-
-  /** Of whatever is known: held, or on its way. */
-  findContent(id: ContentId): Content | undefined {
-    const row = this.sql('SELECT * FROM contents WHERE id = ?').get(id);
-    if (row === undefined) return undefined;
-    const head = { kind: row.kind as ContentKind, length: Number(row.length), partRoots: row.part_roots as Uint8Array };
-    return { content: Number(row.content), id, head };
-  }
-
-  /** The leaves of a part of the manifest; empty: there is none. */
-  leaves(content: number, part: number): Uint8Array {
-    const row = this.sql('SELECT leaves FROM manifests WHERE content = ? AND part = ?').get(content, part);
-    return row === undefined ? new Uint8Array() : (row.leaves as Uint8Array);
-  }
-
   // --- files
 
   /** A file was hashed. @param leaves of all its pieces */
@@ -127,7 +79,7 @@ export class ContentIndex {
     file: { readonly length: number; readonly stamp: string; readonly modifiedMs: number; readonly leaves: Uint8Array },
   ): void {
     const head: ManifestHead = { kind: 'file', length: file.length, partRoots: partRootsOf(sha256, file.leaves) };
-    this.linkFile(path, this.addContent(head, file.leaves), file);
+    this.linkFile(path, this.manifests.add(head, file.leaves), file);
     this.sql('DELETE FROM hashing WHERE path = ?').run(path);
   }
 
@@ -310,14 +262,6 @@ export class ContentIndex {
   hashedSoFar(path: string, stamp: string): Uint8Array {
     const row = this.sql('SELECT leaves FROM hashing WHERE path = ? AND stamp = ?').get(path, stamp);
     return row === undefined ? new Uint8Array() : (row.leaves as Uint8Array);
-  }
-
-  /** Manifests of what is neither here nor on its way. */
-  #prune(): void {
-    this.database.exec(`
-      DELETE FROM contents WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.content = contents.content)
-        AND NOT EXISTS (SELECT 1 FROM folders WHERE folders.content = contents.content)
-        AND NOT EXISTS (SELECT 1 FROM downloads WHERE downloads.content = contents.content)`);
   }
 
   close(): void {

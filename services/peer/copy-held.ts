@@ -19,7 +19,7 @@ export async function copyHeld(
   path: SharePath,
 ): Promise<SharePath | undefined> {
   const held = index.filesOf(id);
-  const content = index.findContent(id)?.content;
+  const content = index.manifests.find(id)?.content;
   if (content === undefined) return undefined;
   const stampAt = (at: string): Promise<string | undefined> =>
     stat(join(root, at), { bigint: true }).then(stampOf, () => undefined);

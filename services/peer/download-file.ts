@@ -58,7 +58,7 @@ export class DownloadFile {
   static async open(place: DownloadPlace, download: Unfinished): Promise<DownloadFile> {
     const dir = partialDir(place.root);
     const partial = join(dir, download.id);
-    const content = place.index.findContent(download.id)?.content;
+    const content = place.index.manifests.find(download.id)?.content;
     if (content === undefined) throw new Error('a download is not in the index');
     let handle: FileHandle | undefined;
     try {
@@ -99,7 +99,8 @@ export class DownloadFile {
 
   #leaf(piece: number): Uint8Array {
     const number = Math.floor(piece / partPieces);
-    if (this.#part.number !== number) this.#part = { number, leaves: this.#index.leaves(this.#content, number) };
+    if (this.#part.number !== number)
+      this.#part = { number, leaves: this.#index.manifests.leaves(this.#content, number) };
     const at = (piece % partPieces) * hashBytes;
     return this.#part.leaves.subarray(at, at + hashBytes);
   }

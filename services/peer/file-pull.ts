@@ -4,7 +4,8 @@ import type { DownloadFile } from './download-file.ts';
 import { pieceLength } from './merkle.ts';
 import type { PieceMap, PieceRun } from './piece-map.ts';
 import type { PieceFrame } from './piece-source.ts';
-import { Scheduler, type SchedulerOptions, type SourceView } from './scheduler.ts';
+import { Scheduler, type SourceView } from './scheduler.ts';
+import type { SchedulerOptions } from './scheduler-options.ts';
 import type { SwarmEffect, SwarmEvent } from './swarm-event.ts';
 
 /**

@@ -55,7 +55,7 @@ export async function updateFolderIds(index: ContentIndex, signal: AbortSignal):
         level = depth;
         const { bytes, size } = listingOf(index, folder);
         const { head, leaves } = manifestOfListing(bytes);
-        if (index.setFolder(folder, index.addContent(head, leaves), size) && folder !== '')
+        if (index.setFolder(folder, index.manifests.add(head, leaves), size) && folder !== '')
           index.markFolder(splitPath(folder).folder);
       }
     });

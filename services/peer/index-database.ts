@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from '../lib/failure.ts';
 
 const version = 1;
@@ -92,40 +92,20 @@ export function openIndexDatabase(dir: string, { readOnly = false } = {}): Datab
   }
 }
 
-/**
- * Numbers that only ever grow, over restarts and power cuts: what is set aside on disk is always ahead of what others may have seen.
- */
-export class DurableCounter {
-  readonly #database: DatabaseSync;
-  readonly #name: string;
-  #last: number;
-  #reserved: number;
+/** The statements of one database, prepared once each. */
+export class Statements {
+  readonly database: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
 
-  /** @param atLeast what was given out as far as is known elsewhere */
-  constructor(database: DatabaseSync, name: string, atLeast: number) {
-    this.#database = database;
-    this.#name = name;
-    const row = database.prepare('SELECT value FROM numbers WHERE name = ?').get(name);
-    this.#reserved = Number(row?.value ?? 0);
-    this.#last = Math.max(this.#reserved, atLeast);
+  constructor(database: DatabaseSync) {
+    this.database = database;
   }
 
-  get last(): number {
-    return this.#last;
-  }
-
-  next(): number {
-    return ++this.#last;
-  }
-
-  /** After the transaction that took some, and before anybody else sees them. */
-  settle(): void {
-    if (this.#last <= this.#reserved) return;
-    this.#reserved = this.#last + 10_000;
-    this.#database.exec('PRAGMA synchronous = FULL');
-    this.#database
-      .prepare('INSERT INTO numbers VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = :value')
-      .run({ name: this.#name, value: this.#reserved });
-    this.#database.exec('PRAGMA synchronous = NORMAL');
+  sql(text: string): StatementSync {
+    const known = this.#prepared.get(text);
+    if (known !== undefined) return known;
+    const statement = this.database.prepare(text);
+    this.#prepared.set(text, statement);
+    return statement;
   }
 }

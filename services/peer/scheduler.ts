@@ -1,29 +1,14 @@
 import { choosePieces, mayAskForHeld } from './choose-pieces.ts';
 import { pieceBytes, pieceCount } from './merkle.ts';
-import type { PieceMap, PieceRun } from './piece-map.ts';
+import { PieceCounts } from './piece-counts.ts';
+import { PieceMap, type PieceRun } from './piece-map.ts';
+import { type SchedulerOptions, schedulerDefaults } from './scheduler-options.ts';
 import { findTheft } from './steal-pieces.ts';
 import type { SwarmEffect, SwarmEvent } from './swarm-event.ts';
 import { type SourceMode, type SwarmRequest, SwarmSource } from './swarm-source.ts';
 
-export interface SchedulerOptions {
-  /** Requests that one source has at a time, each on a connection of its own. */
-  readonly lanes: number;
-  /** Pieces of one request at most. */
-  readonly mostPieces: number;
-  /** No byte for so long: passed over. */
-  readonly stallMs: number;
-  readonly backoff: { readonly firstMs: number; readonly maxMs: number };
-  /** How long a seed is left to others who need it more, for what can be had elsewhere. */
-  readonly courtesyMs: number;
-}
-
-export const schedulerDefaults: SchedulerOptions = {
-  lanes: 3,
-  mostPieces: 64,
-  stallMs: 5_000,
-  backoff: { firstMs: 1_000, maxMs: 60_000 },
-  courtesyMs: 1_500,
-};
+/** News of who has what are acted on at most so often, in milliseconds. */
+const newsMs = 20;
 
 export interface SourceView {
   readonly id: string;
@@ -50,11 +35,13 @@ export class Scheduler {
   readonly #have: PieceMap;
   /** How many requests each piece is in. */
   readonly #asked: Uint8Array;
+  readonly #counts: PieceCounts;
   readonly #sources = new Map<string, SwarmSource>();
   readonly #requests = new Map<number, SwarmRequest>();
   #mode: 'moving' | 'paused' | 'done' | 'cancelled' = 'moving';
   #cursor: number;
   #nextRequest = 1;
+  #assignedAt = Number.NEGATIVE_INFINITY;
 
   /** @param have what is here already; it is kept up to date here */
   constructor(
@@ -65,6 +52,7 @@ export class Scheduler {
     this.#random = random;
     this.#have = have;
     this.#asked = new Uint8Array(pieceCount(length));
+    this.#counts = new PieceCounts(pieceCount(length));
     // Not all at the beginning: of ten who start at once, each then soon has what the others lack.
     this.#cursor = Math.floor(random() * have.pieces);
   }
@@ -99,23 +87,29 @@ export class Scheduler {
       case 'joined': {
         const source = this.#sources.get(event.source) ?? new SwarmSource(event.source, now);
         this.#sources.set(source.id, source);
+        if (source.mode === 'banned') return false;
         if (source.mode === 'gone') source.mode = source.waitUntil > now ? 'waiting' : 'ready';
-        source.has = event.has;
+        this.#setHolding(source, event.has);
         return true;
       }
       case 'holding': {
         const source = this.#sources.get(event.source);
-        if (event.isComplete === true && source) source.has = undefined;
-        for (const run of event.added) source?.has?.addRun(run);
-        source?.setComing(this.#have.pieces, event.coming);
-        return source !== undefined;
+        if (source === undefined || source.mode === 'banned' || source.mode === 'gone') return false;
+        if (event.isComplete === true) this.#setHolding(source, undefined);
+        for (const { first, count } of event.added) {
+          const end = Math.min(this.#have.pieces, first + count);
+          for (let piece = first; piece < end; piece++) if (source.has?.add(piece)) this.#counts.hold(piece);
+        }
+        this.#setComing(source, event.coming);
+        // Many tell often: it is enough to look at it now and then.
+        return now - this.#assignedAt >= newsMs;
       }
       case 'left': {
         const source = this.#sources.get(event.source);
         if (source === undefined) return false;
         this.#stopAll(source, now, effects);
+        this.#forget(source);
         if (source.mode !== 'banned') source.mode = 'gone';
-        source.coming = undefined;
         return true;
       }
       case 'bytes': {
@@ -132,6 +126,7 @@ export class Scheduler {
         const source = this.#requests.get(event.request)?.source;
         if (source === undefined) return false;
         this.#stopAll(source, now, effects);
+        this.#forget(source);
         source.mode = 'banned';
         effects.push({ type: 'ban', source: source.id, piece: event.piece });
         return true;
@@ -158,6 +153,25 @@ export class Scheduler {
         this.#mode = 'cancelled';
         return false;
     }
+  }
+
+  #setHolding(source: SwarmSource, has: PieceMap | undefined): void {
+    if (source.has !== undefined) this.#counts.holdAll(source.has, -1);
+    // Its own copy: it grows as the source tells, and the counts with it.
+    source.has = has === undefined ? undefined : PieceMap.decode(has.pieces, has.encode());
+    if (source.has !== undefined) this.#counts.holdAll(source.has, 1);
+  }
+
+  #setComing(source: SwarmSource, coming: readonly PieceRun[]): void {
+    this.#counts.come(source.coming, -1);
+    source.coming = coming;
+    this.#counts.come(coming, 1);
+  }
+
+  /** What it has is of no use now. It will say it again when it comes back. */
+  #forget(source: SwarmSource): void {
+    this.#setComing(source, []);
+    if (source.has !== undefined) this.#setHolding(source, new PieceMap(this.#have.pieces));
   }
 
   #arrived({ request: id, piece }: { request: number; piece: number }, now: number, effects: SwarmEffect[]): boolean {
@@ -212,6 +226,7 @@ export class Scheduler {
       return;
     }
     if (this.#mode !== 'moving') return;
+    this.#assignedAt = now;
     const ready = [...this.#sources.values()].filter(({ mode }) => mode === 'ready');
     // Those who have a part first: what they can bring, a seed need not.
     ready.sort((one, other) => Number(one.has === undefined) - Number(other.has === undefined));
@@ -224,7 +239,7 @@ export class Scheduler {
     const mayAsk = mayAskForHeld(source, ready, now, this.#options.courtesyMs);
     const run = choosePieces({
       source,
-      ready,
+      counts: this.#counts,
       have: this.#have,
       asked: this.#asked,
       start: isCrowd ? Math.floor(this.#random() * this.#have.pieces) : this.#cursor,

@@ -1,5 +1,5 @@
 import { type BackoffBounds, backoffMs } from '../lib/backoff.ts';
-import { PieceMap, type PieceRun } from './piece-map.ts';
+import type { PieceMap, PieceRun } from './piece-map.ts';
 
 /**
  * ready: may be asked. waiting: passed over until `waitUntil` (it stalled, failed or was busy). banned: it sent what the id does not stand
@@ -28,7 +28,7 @@ export class SwarmSource {
   /** undefined: it has all. */
   has: PieceMap | undefined;
   /** On their way to others, as it says; of a seed, from it. */
-  coming: PieceMap | undefined;
+  coming: readonly PieceRun[] = [];
   readonly requests = new Set<SwarmRequest>();
   /** Bytes a second, of all its requests, while it has some; 0: not known yet. */
   rate = 0;
@@ -52,11 +52,6 @@ export class SwarmSource {
 
   hasPiece(piece: number): boolean {
     return this.has === undefined || this.has.has(piece);
-  }
-
-  setComing(pieces: number, runs: readonly PieceRun[]): void {
-    this.coming = runs.length === 0 ? undefined : new PieceMap(pieces);
-    for (const run of runs) this.coming?.addRun(run);
   }
 
   /** Bytes a second of one of its requests. */

@@ -32,7 +32,7 @@ export class UnfinishedDownloads {
     const { id, head, leaves, path, now } = download;
     const map = new PieceMap(pieceCount(head.length)).encode();
     this.#index.transaction(() => {
-      const content = this.#index.addContent(head, leaves, id);
+      const content = this.#index.manifests.add(head, leaves, id);
       this.#index
         .sql('INSERT INTO downloads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING')
         .run(id, content, path, map, 'running', now);

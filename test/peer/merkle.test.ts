@@ -73,7 +73,7 @@ describe('a file’s id', () => {
     const seed = randomInt(2 ** 31);
     const random = seededRandom(seed);
     const counts = [0, 1, 2, 3, 4, 5, 7, 8, 9, partPieces - 1, partPieces, partPieces + 1, 2 * partPieces + 3];
-    for (const pieces of [...counts, ...Array.from({ length: 10 }, () => Math.floor(random() * 30_000))]) {
+    for (const pieces of [...counts, ...Array.from({ length: 4 }, () => Math.floor(random() * 20_000))]) {
       const leaves = randomLeaves(pieces, random);
       const each = Array.from({ length: pieces }, (_, at) => leaves.subarray(at * hashBytes, (at + 1) * hashBytes));
       const length = pieces * pieceBytes;

@@ -152,7 +152,7 @@ test('a folder is sent as its listing', async () => {
   const source = await open(id);
   const { bytes } = await collect(source, [{ first: 0, count: 1 }]);
   expect(decodeListing(bytes)).toEqual([{ kind: 'file', name: 'file', size: content.bytes.length, id: content.id }]);
-  expect(index.findContent(id)?.head).toMatchObject({ kind: 'folder', length: bytes.length });
+  expect(index.manifests.find(id)?.head).toMatchObject({ kind: 'folder', length: bytes.length });
 });
 
 test('of a download only what has come is sent', async () => {

@@ -27,10 +27,10 @@ function badSource(random: () => number): Behaviour {
   return kinds[Math.floor(random() * kinds.length)] ?? behaviour;
 }
 
-describe('a swarm', () => {
+describe('a swarm', { timeout: 120_000 }, () => {
   test('of slow, silent, lying, failing and vanishing sources is survived while one honest source is there', () => {
     const first = randomInt(2 ** 31);
-    for (let seed = first; seed < first + 150; seed++) {
+    for (let seed = first; seed < first + 100; seed++) {
       const random = seededRandom(seed);
       const swarm = new Swarm(Math.ceil(random() * 120 * mib), random);
       swarm.addSeed('honest', { upRate: rate(1 + random() * 50), latencyMs: random() * 40 });
@@ -53,7 +53,7 @@ describe('a swarm', () => {
     ['a slow link far away', 5, 40],
   ])('of ten who start at once has %s of one seed send little more than one copy', (_, mibPerSecond, latencyMs) => {
     const first = randomInt(2 ** 31);
-    for (let seed = first; seed < first + 5; seed++) {
+    for (let seed = first; seed < first + 3; seed++) {
       const random = seededRandom(seed);
       const swarm = new Swarm(256 * mib, random);
       const from = swarm.addSeed('seed', { upRate: rate(mibPerSecond), latencyMs });

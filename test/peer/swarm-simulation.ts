@@ -1,6 +1,7 @@
 import { pieceBytes, pieceCount } from '../../services/peer/merkle.ts';
 import { PieceMap, type PieceRun } from '../../services/peer/piece-map.ts';
-import { Scheduler, type SchedulerOptions } from '../../services/peer/scheduler.ts';
+import { Scheduler } from '../../services/peer/scheduler.ts';
+import type { SchedulerOptions } from '../../services/peer/scheduler-options.ts';
 import type { SwarmEffect, SwarmEvent } from '../../services/peer/swarm-event.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 

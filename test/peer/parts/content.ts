@@ -22,8 +22,13 @@ export interface SampleContent {
 /** Bytes that look random, the same for the same seed, and their manifest. */
 export function sampleContent(length: number, seed = 1): SampleContent {
   const random = seededRandom(seed);
+  // Quickly: a few thousand random bytes again and again, each time with another number before them.
+  const block = Buffer.from(Uint8Array.from({ length: 65_521 }, () => Math.floor(random() * 256)));
   const bytes = Buffer.alloc(length);
-  for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(Math.floor(random() * 2 ** 32), at);
+  for (let at = 0, count = 0; at < length; at += block.length, count++) {
+    block.writeUInt32LE(count);
+    block.copy(bytes, at);
+  }
   const leaves = new Uint8Array(pieceCount(length) * hashBytes);
   const piece = (number: number): Buffer => bytes.subarray(number * pieceBytes, (number + 1) * pieceBytes);
   for (let at = 0; at < pieceCount(length); at++) leaves.set(leafOf(sha256, piece(at)), at * hashBytes);
