@@ -4,7 +4,7 @@ import { Failure, messageOf } from '../../lib/failure.ts';
 import type { MemberKeys } from '../../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId, shortId } from '../../lib/identity/member-id.ts';
 import { answer, introduce, type SealedChannel } from '../../lib/identity/sealed-channel.ts';
-import { CallFailure } from '../../lib/rpc/call-failure.ts';
+import { CallFailure, callStatus } from '../../lib/rpc/call-failure.ts';
 import {
   type CallOptions,
   type Client,
@@ -50,7 +50,7 @@ interface ChannelEvents {
   readonly receive: (frame: Frame) => void;
   /** Each few seconds; told how long nothing has come, in milliseconds. */
   readonly tick: (silentFor: number) => void;
-  /** Once, when it broke or the broker went; not after `close`. */
+  /** When it broke or the broker went; not after `close`, which is called if it is not there. */
   readonly broken: (why: string) => void;
 }
 
@@ -79,8 +79,8 @@ async function openChannel(
   };
   const fail = (why: string): void => {
     if (!isOpen) return;
-    end();
     events.broken(why);
+    end();
   };
   const deliver = ({ userId, type, body }: Delivery): 'ack' => {
     // Of others, who cannot seal anyway, it is not even looked at: they must not be able to break it.
@@ -149,6 +149,7 @@ export function createRelays(needs: RelayNeeds): Relays {
     const close = (why: string): void => {
       if (open.get(member) === mine) open.delete(member);
       closes.delete(close);
+      end?.send(0, { $case: 'cancel', value: {} });
       end?.close();
       calls.end(new CallFailure('UNAVAILABLE', 'RELAY_LOST', `the way to member ${shortId(member)} broke: ${why}`));
     };
@@ -161,7 +162,8 @@ export function createRelays(needs: RelayNeeds): Relays {
       } else if (clock() - lastUsed > idleMs) close('it was idle');
     };
     const receive = (frame: Frame): void => {
-      if (frame.kind.$case !== 'alive') calls.receive(frame);
+      if (frame.stream > 0) calls.receive(frame);
+      else if (frame.kind.$case === 'end') close(frame.kind.value.detail);
     };
     closes.add(close);
     try {
@@ -253,7 +255,7 @@ export function serveRelays(
 ): RelayServer {
   const { keys, warn } = needs;
   const methods = relayMethods(services);
-  const channels = new Map<MemberId, Set<() => void>>();
+  const channels = new Map<MemberId, Set<(why: string) => void>>();
   let count = 0;
 
   const open = async (peer: MemberId, channel: string, introduction: Parameters<typeof answer>[3]) => {
@@ -270,10 +272,12 @@ export function serveRelays(
     }
     count++;
     channels.set(peer, mine);
-    const close = (): void => {
+    const close = (why: string): void => {
       if (!mine.delete(close)) return;
       count--;
       if (mine.size === 0) channels.delete(peer);
+      const told = { code: callStatus.UNAVAILABLE, reason: 'RELAY_CLOSED', detail: why, retryAfterMs: 0 };
+      end?.send(0, { $case: 'end', value: told });
       end?.close();
       serving?.end();
     };
@@ -285,16 +289,19 @@ export function serveRelays(
         needs,
         { channel, peer, sealed: Promise.resolve(own.sealed) },
         {
-          receive: frame => serving?.receive(frame),
+          receive: frame => {
+            if (frame.stream === 0 && frame.kind.$case === 'cancel') close('as asked');
+            else serving?.receive(frame);
+          },
           tick: silentFor => {
             // The caller says that it is there as long as it waits for something, and closes before we do.
-            if (silentFor > (serving?.active ? silentMs + aliveMs : 2 * idleMs)) close();
+            if (silentFor > (serving?.active ? silentMs + aliveMs : 2 * idleMs)) close('it was silent');
           },
           broken: close,
         },
       );
     } catch (error) {
-      close();
+      close('it could not be opened');
       throw error;
     }
     serving = new RelayServing(peer, methods, end.send, warn);
@@ -306,8 +313,8 @@ export function serveRelays(
     return { publicKey: Buffer.from(publicKey), newKey: Buffer.from(newKey), signature: Buffer.from(signature) };
   };
 
-  const drop = (member: MemberId): void => {
-    for (const close of [...(channels.get(member) ?? [])]) close();
+  const drop = (member: MemberId, why = 'not admitted any more'): void => {
+    for (const close of [...(channels.get(member) ?? [])]) close(why);
   };
   return {
     service: served(RelayServiceDefinition, {
@@ -318,9 +325,9 @@ export function serveRelays(
         return open(memberId, channel, { publicKey, newKey, signature });
       },
     }),
-    drop,
+    drop: member => drop(member),
     close: () => {
-      for (const member of [...channels.keys()]) drop(member);
+      for (const member of [...channels.keys()]) drop(member, 'that member ends');
     },
   };
 }
