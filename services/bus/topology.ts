@@ -92,6 +92,11 @@ export type ExchangeName = keyof typeof exchanges;
 export const messages = {
   'warren.bus.v1.Call': { exchange: 'm', persistent: false, why: 'the caller waits, and asks again' },
   'warren.bus.v1.Answer': { exchange: 'm', persistent: false, why: 'no use to anybody once the caller is gone' },
+  'warren.bus.v1.RelayFrame': {
+    exchange: 'm',
+    persistent: false,
+    why: 'one that is missing breaks its channel, and both sides open another',
+  },
   'warren.proxy.v1.Job': {
     exchange: 'proxy.jobs',
     persistent: false,
