@@ -36,15 +36,11 @@ export class ActivePeers {
 
   /** By id. */
   all(): ActivePeer[] {
-    return [...this.byId().values()];
-  }
-
-  byId(): Map<string, ActivePeer> {
     const at = this.#clock();
     const found = new Map<string, ActivePeer>();
     for (const { id, peerId, username, addresses } of this.#sessions())
       if (!found.has(peerId) && this.#leases.isLive(id, at))
         found.set(peerId, { peerId, username, addresses: [...addresses] });
-    return found;
+    return [...found.values()];
   }
 }

@@ -142,7 +142,12 @@ export function createDirectory(
       };
     },
 
-    ...createFileHandlers({ store, peers, random, peerOf: token => sessionOf(token).session.peerId }),
+    ...createFileHandlers({
+      store,
+      activePeers: () => peers.all(),
+      random,
+      peerOf: token => sessionOf(token).session.peerId,
+    }),
   };
 
   return {
