@@ -170,6 +170,20 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
   };
 }
 
+/**
+ * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still.
+ */
+export function directoryEnrol(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.enrol',
+      arguments: { 'x-single-active-consumer': true, ...calls(1_000), ...(kind === 'quorum' ? quorum : {}) },
+      why: 'as directory.rpc',
+    },
+    bindings: [{ exchange: 'm', key: 'directory.enrol' }],
+  };
+}
+
 /** What members announce, in order; it waits here while the directory is away. */
 export function directoryIndex(kind: QueueKind): BoundQueue {
   return {
@@ -195,20 +209,6 @@ export const directoryTransfers: QueueSpec = {
   arguments: { 'x-max-length': 10_000 },
   why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
 };
-
-/**
- * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still.
- */
-export function directoryEnrol(kind: QueueKind): BoundQueue {
-  return {
-    queue: {
-      name: 'directory.enrol',
-      arguments: { 'x-single-active-consumer': true, ...calls(1_000), ...(kind === 'quorum' ? quorum : {}) },
-      why: 'as directory.rpc',
-    },
-    bindings: [{ exchange: 'm', key: 'directory.enrol' }],
-  };
-}
 
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
