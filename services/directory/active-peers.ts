@@ -20,14 +20,10 @@ export class ActivePeers {
 
   /** By id. */
   all(): ActivePeer[] {
-    return [...this.byId().values()].sort((one, other) => (one.peerId < other.peerId ? -1 : 1));
-  }
-
-  byId(): Map<string, ActivePeer> {
     const found = new Map<string, ActivePeer>();
     for (const { id, peerId, username, addresses } of this.#sessions())
       if (!found.has(peerId) && this.#presence.isActive(id))
         found.set(peerId, { peerId, username, addresses: [...addresses] });
-    return found;
+    return [...found.values()].sort((one, other) => (one.peerId < other.peerId ? -1 : 1));
   }
 }

@@ -158,7 +158,12 @@ export function createDirectory(
       return { member: members.get(memberId) };
     },
 
-    ...createFileHandlers({ store, peers, random, peerOf: (token, caller) => askerOf(token, caller).peerId }),
+    ...createFileHandlers({
+      store,
+      activePeers: () => peers.all(),
+      random,
+      peerOf: (token, caller) => askerOf(token, caller).peerId,
+    }),
   };
 
   return {

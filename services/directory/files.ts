@@ -3,7 +3,7 @@ import type { FileSource } from '../../proto/gen/warren/directory/v1/files.ts';
 import { isMemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, UnaryHandlers } from '../lib/rpc/definition.ts';
-import type { ActivePeer, ActivePeers } from './active-peers.ts';
+import type { ActivePeer } from './active-peers.ts';
 import type { Holding } from './file-catalogue.ts';
 import type { fileMethods } from './file-methods.ts';
 import { isFileId } from './shared-file.ts';
@@ -11,10 +11,11 @@ import type { DirectoryStore } from './store.ts';
 
 export interface FileNeeds {
   readonly store: Pick<DirectoryStore, 'index' | 'catalogue' | 'downloads'>;
-  readonly peers: ActivePeers;
+  /** By id, each once. */
+  readonly activePeers: () => readonly ActivePeer[];
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** @throws CallFailure when no session has this token */
+  /** @throws CallFailure when it is nobody that may ask */
   readonly peerOf: (token: string, caller: Caller) => string;
 }
 
@@ -26,12 +27,12 @@ const sourcesLimit = 500;
 const filesOfSession = 10_000;
 
 /** The handlers for files, behind REST and the bus. Whoever asks is an account with a session. */
-export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds): FileHandlers {
+export function createFileHandlers({ store, activePeers, random, peerOf }: FileNeeds): FileHandlers {
   const { index, catalogue, downloads } = store;
 
   /** Those of the holders that are there, in random order. */
   const active = (holdings: readonly Holding[]): FileSource[] => {
-    const byId = peers.byId();
+    const byId = new Map(activePeers().map(peer => [peer.peerId, peer]));
     const found = holdings.flatMap(({ peerId, file }) => {
       const peer = byId.get(peerId);
       return peer === undefined ? [] : [{ ...peer, file }];
@@ -75,7 +76,7 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
 
     async upload({ token }, caller) {
       const asker = peerOf(token, caller);
-      const others = shuffled(peers.all(), random).filter(({ peerId }) => peerId !== asker);
+      const others = shuffled(activePeers(), random).filter(({ peerId }) => peerId !== asker);
       const peer = others.find(canBeReached) ?? others[0];
       if (peer === undefined) throw new CallFailure('NOT_FOUND', 'DIRECTORY_ALONE', 'no other peer is there now');
       return peer;
@@ -85,14 +86,14 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
       peerOf(token, caller);
       const offset = Number(after);
       const { hits, hasMore, isCut } = catalogue.search({ q, type, minSize, maxSize, offset, limit: pageSize });
-      const byId = peers.byId();
+      const there = new Set(activePeers().map(({ peerId }) => peerId));
       return {
         files: hits.map(hit => ({
           id: hit.id,
           name: hit.name,
           size: hit.size,
           type: hit.type,
-          peers: catalogue.holdersOf(hit).filter(peerId => byId.has(peerId)).length,
+          peers: catalogue.holdersOf(hit).filter(peerId => there.has(peerId)).length,
           downloads: hit.downloads,
         })),
         next: hasMore ? String(offset + pageSize) : '',

@@ -63,33 +63,33 @@ export namespace TransferDirection {
   export type UNRECOGNIZED = typeof TransferDirection.UNRECOGNIZED;
 }
 
-export const TransferState = {
-  TRANSFER_STATE_UNSPECIFIED: 0,
-  /** TRANSFER_STATE_LOCATING - Looking for members that have it, or waiting for one to come back. */
-  TRANSFER_STATE_LOCATING: 1,
-  TRANSFER_STATE_MOVING: 2,
-  TRANSFER_STATE_PAUSED: 3,
-  /** TRANSFER_STATE_HELD - Something of this machine is in the way (disk full, no permission): `reason`. It goes on by itself when that has gone. */
-  TRANSFER_STATE_HELD: 4,
-  /** TRANSFER_STATE_DONE - Complete, verified, on disk under its final name, indexed. */
-  TRANSFER_STATE_DONE: 5,
-  TRANSFER_STATE_FAILED: 6,
-  TRANSFER_STATE_CANCELLED: 7,
+export const TransferPhase = {
+  TRANSFER_PHASE_UNSPECIFIED: 0,
+  /** TRANSFER_PHASE_LOCATING - Looking for members that have it, or waiting for one to come back. */
+  TRANSFER_PHASE_LOCATING: 1,
+  TRANSFER_PHASE_MOVING: 2,
+  TRANSFER_PHASE_PAUSED: 3,
+  /** TRANSFER_PHASE_HELD - Something of this machine is in the way (disk full, no permission): `reason`. It goes on by itself when that has gone. */
+  TRANSFER_PHASE_HELD: 4,
+  /** TRANSFER_PHASE_DONE - Complete, verified, on disk under its final name, indexed. */
+  TRANSFER_PHASE_DONE: 5,
+  TRANSFER_PHASE_FAILED: 6,
+  TRANSFER_PHASE_CANCELLED: 7,
   UNRECOGNIZED: -1,
 } as const;
 
-export type TransferState = typeof TransferState[keyof typeof TransferState];
+export type TransferPhase = typeof TransferPhase[keyof typeof TransferPhase];
 
-export namespace TransferState {
-  export type TRANSFER_STATE_UNSPECIFIED = typeof TransferState.TRANSFER_STATE_UNSPECIFIED;
-  export type TRANSFER_STATE_LOCATING = typeof TransferState.TRANSFER_STATE_LOCATING;
-  export type TRANSFER_STATE_MOVING = typeof TransferState.TRANSFER_STATE_MOVING;
-  export type TRANSFER_STATE_PAUSED = typeof TransferState.TRANSFER_STATE_PAUSED;
-  export type TRANSFER_STATE_HELD = typeof TransferState.TRANSFER_STATE_HELD;
-  export type TRANSFER_STATE_DONE = typeof TransferState.TRANSFER_STATE_DONE;
-  export type TRANSFER_STATE_FAILED = typeof TransferState.TRANSFER_STATE_FAILED;
-  export type TRANSFER_STATE_CANCELLED = typeof TransferState.TRANSFER_STATE_CANCELLED;
-  export type UNRECOGNIZED = typeof TransferState.UNRECOGNIZED;
+export namespace TransferPhase {
+  export type TRANSFER_PHASE_UNSPECIFIED = typeof TransferPhase.TRANSFER_PHASE_UNSPECIFIED;
+  export type TRANSFER_PHASE_LOCATING = typeof TransferPhase.TRANSFER_PHASE_LOCATING;
+  export type TRANSFER_PHASE_MOVING = typeof TransferPhase.TRANSFER_PHASE_MOVING;
+  export type TRANSFER_PHASE_PAUSED = typeof TransferPhase.TRANSFER_PHASE_PAUSED;
+  export type TRANSFER_PHASE_HELD = typeof TransferPhase.TRANSFER_PHASE_HELD;
+  export type TRANSFER_PHASE_DONE = typeof TransferPhase.TRANSFER_PHASE_DONE;
+  export type TRANSFER_PHASE_FAILED = typeof TransferPhase.TRANSFER_PHASE_FAILED;
+  export type TRANSFER_PHASE_CANCELLED = typeof TransferPhase.TRANSFER_PHASE_CANCELLED;
+  export type UNRECOGNIZED = typeof TransferPhase.UNRECOGNIZED;
 }
 
 export const SourceState = {
@@ -283,7 +283,7 @@ export interface PutResponse {
 export interface Transfer {
   transferId: string;
   direction: TransferDirection;
-  state: TransferState;
+  state: TransferPhase;
   fileId: string;
   /** In the share; once done, the final one ("name (2).ext" when the name was taken). */
   path: string;
@@ -295,13 +295,13 @@ export interface Transfer {
   rate: bigint;
   /** 0: not known. */
   leftMs: bigint;
-  sources: TransferSource[];
+  sources: SourceProgress[];
   /** A stable word when held or failed ("DISK_FULL"), and one line for people. */
   reason: string;
   detail: string;
 }
 
-export interface TransferSource {
+export interface SourceProgress {
   /** Whom it comes from; of an upload, whom it goes to. */
   memberId: string;
   name: string;
@@ -2158,7 +2158,7 @@ export const Transfer: MessageFns<Transfer> = {
       writer.uint32(80).uint64(message.leftMs);
     }
     for (const v of message.sources) {
-      TransferSource.encode(v!, writer.uint32(90).fork()).join();
+      SourceProgress.encode(v!, writer.uint32(90).fork()).join();
     }
     if (message.reason !== "") {
       writer.uint32(98).string(message.reason);
@@ -2267,7 +2267,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.sources.push(TransferSource.decode(reader, reader.uint32()));
+            message.sources.push(SourceProgress.decode(reader, reader.uint32()));
             continue;
           }
           case 12: {
@@ -2313,19 +2313,19 @@ export const Transfer: MessageFns<Transfer> = {
     message.verified = (object.verified !== undefined && object.verified !== null) ? BigInt(object.verified) : 0n;
     message.rate = (object.rate !== undefined && object.rate !== null) ? BigInt(object.rate) : 0n;
     message.leftMs = (object.leftMs !== undefined && object.leftMs !== null) ? BigInt(object.leftMs) : 0n;
-    message.sources = object.sources?.map((e) => TransferSource.fromPartial(e)) || [];
+    message.sources = object.sources?.map((e) => SourceProgress.fromPartial(e)) || [];
     message.reason = object.reason ?? "";
     message.detail = object.detail ?? "";
     return message;
   },
 };
 
-function createBaseTransferSource(): TransferSource {
+function createBaseSourceProgress(): SourceProgress {
   return { memberId: "", name: "", state: 0, isRelayed: false, bytes: 0n, rate: 0n, detail: "" };
 }
 
-export const TransferSource: MessageFns<TransferSource> = {
-  encode(message: TransferSource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const SourceProgress: MessageFns<SourceProgress> = {
+  encode(message: SourceProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.memberId !== "") {
       writer.uint32(10).string(message.memberId);
     }
@@ -2356,7 +2356,7 @@ export const TransferSource: MessageFns<TransferSource> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): TransferSource {
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceProgress {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2365,7 +2365,7 @@ export const TransferSource: MessageFns<TransferSource> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTransferSource();
+      const message = createBaseSourceProgress();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2437,11 +2437,11 @@ export const TransferSource: MessageFns<TransferSource> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferSource>, I>>(base?: I): TransferSource {
-    return TransferSource.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<SourceProgress>, I>>(base?: I): SourceProgress {
+    return SourceProgress.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<TransferSource>, I>>(object: I): TransferSource {
-    const message = createBaseTransferSource();
+  fromPartial<I extends Exact<DeepPartial<SourceProgress>, I>>(object: I): SourceProgress {
+    const message = createBaseSourceProgress();
     message.memberId = object.memberId ?? "";
     message.name = object.name ?? "";
     message.state = object.state ?? 0;
