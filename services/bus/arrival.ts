@@ -30,8 +30,8 @@ function matcher(exchange: string, bound: string): (key: string) => boolean {
   if (type === 'fanout') return () => true;
   if (type !== 'topic' || !/[*#]/.test(bound)) return key => key === bound;
   const pattern = topicPattern(bound);
-  // Each word with its dot before it.
-  return key => pattern.test(`.${key}`);
+  // Each word with its dot before it; the empty key has no word.
+  return key => pattern.test(key === '' ? '' : `.${key}`);
 }
 
 /** `*` stands for one word, `#` for any number of them. */

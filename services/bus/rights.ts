@@ -85,6 +85,8 @@ export const rights = {
       { exchange: 'directory.events', write: any, read: nothing },
     ],
   }),
+  /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
+  accountsKeeper: (): Rights => ({ configure: only('m\\..+'), write: nothing, read: nothing, topics: [] }),
   /**
    * Calls and is called, tells of its files, its transfers and its place in the ring, and hears what all may hear.
    * @param id 64 hexadecimal digits
@@ -115,9 +117,9 @@ export const rights = {
           ),
           read: only(own(account)),
         },
-        { exchange: 'p2p.index', write: only(id), read: nothing },
-        { exchange: 'p2p.transfers', write: only(id), read: any },
-        { exchange: 'chord.events', write: only(id), read: any },
+        { exchange: 'p2p.index', write: only(escaped(id)), read: nothing },
+        { exchange: 'p2p.transfers', write: only(escaped(id)), read: any },
+        { exchange: 'chord.events', write: only(escaped(id)), read: any },
         {
           exchange: 'proxy.events',
           write: works ? only(...names.map(name => `worker\\.${name}`)) : nothing,
@@ -160,7 +162,7 @@ function jobs(service: string): string {
   return `proxy\\.jobs\\.${escaped(service)}`;
 }
 
-/** Names have nothing else that a pattern would take for its own. */
+/** A name, and nothing that it could be a pattern for. */
 function escaped(name: string): string {
-  return name.replaceAll('.', '\\.');
+  return name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 }

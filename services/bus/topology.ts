@@ -119,6 +119,12 @@ export const messages = {
     persistent: false,
     why: 'lost: members ask for the list on each connection and every minute',
   },
+  'warren.directory.v1.Announcement': {
+    exchange: 'p2p.index',
+    persistent: true,
+    why: 'said once; lost, the directory is wrong until the next snapshot',
+  },
+  'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -145,6 +151,20 @@ export function jobQueue(service: string, kind: QueueKind): BoundQueue {
 }
 
 /**
+ * Calls wait no longer than the most patient caller (`calls.ts`), and no more than so many: whoever may call could fill the broker.
+ * One that is pushed out is the oldest, and its caller hears of its deadline.
+ */
+const calls = (atMost: number) => ({ 'x-message-ttl': 60_000, 'x-max-length': atMost });
+
+/** Where a process of an account's own is called, by a key of its own (`rpcKey`). */
+export const ownRpc: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: calls(1_000),
+  why: 'gone with its process, of which nobody else could do the work; bounded, because all members may write to it',
+};
+
+/**
  * Where the directory is called. Calls are transient and expire with their callers' patience; those that come while the
  * directory restarts wait here.
  */
@@ -153,7 +173,7 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
     queue: {
       name: 'directory.rpc',
       // A second directory would have other accounts: it stands by, and answers only when the first one is gone.
-      arguments: { 'x-single-active-consumer': true, ...(kind === 'quorum' ? quorum : {}) },
+      arguments: { 'x-single-active-consumer': true, ...calls(10_000), ...(kind === 'quorum' ? quorum : {}) },
       why: 'durable, so that calls wait for a directory that restarts; a call that nobody takes expires',
     },
     bindings: [{ exchange: 'm', key: 'directory.rpc' }],
@@ -161,19 +181,44 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
 }
 
 /**
- * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still. Bounded,
- * so that no stranger fills the broker; a call that is pushed out is one whose caller asks again.
+ * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still.
  */
 export function directoryEnrol(kind: QueueKind): BoundQueue {
   return {
     queue: {
       name: 'directory.enrol',
-      arguments: { 'x-single-active-consumer': true, 'x-max-length': 1_000, ...(kind === 'quorum' ? quorum : {}) },
+      arguments: { 'x-single-active-consumer': true, ...calls(1_000), ...(kind === 'quorum' ? quorum : {}) },
       why: 'as directory.rpc',
     },
     bindings: [{ exchange: 'm', key: 'directory.enrol' }],
   };
 }
+
+/** What members announce, in order; it waits here while the directory is away. */
+export function directoryIndex(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.index',
+      arguments: {
+        'x-single-active-consumer': true,
+        // About 175,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
+        'x-max-length-bytes': 32 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable, so that a directory that was away catches up; bounded; refused announcements are dropped',
+    },
+    bindings: [{ exchange: 'p2p.index', key: '*' }],
+  };
+}
+
+/** Where the directory hears of transfers. */
+export const directoryTransfers: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: { 'x-max-length': 10_000 },
+  why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
+};
 
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
@@ -216,7 +261,7 @@ export const roles = {
   /** All that members need, too: so nobody waits for anybody but the directory. */
   directory: (kind: QueueKind): Role => ({
     exchanges: heardByMembers,
-    queues: [directoryRpc(kind), directoryEnrol(kind)],
+    queues: [directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
   }),
   member: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: heardByMembers, of: 'the directory' }] }),
   /** Calls and answers only. */

@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
+import { ActivePeers } from './active-peers.ts';
 import type { Attempts } from './attempts.ts';
+import { createFileHandlers } from './files.ts';
+import { memberIn } from './member-proof.ts';
 import type { Members } from './members.ts';
-import { type MethodName, methods, mistakeIn } from './methods.ts';
+import { type MethodName, methods } from './methods.ts';
+import { mistakeIn } from './mistake.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import type { Presence } from './presence.ts';
 import type { DirectoryStore } from './store.ts';
@@ -21,6 +25,8 @@ export interface DirectoryNeeds {
   /** An unguessable token of 256 bits. */
   readonly newToken: () => string;
   readonly newId: () => string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
 
 export interface DirectoryOptions {
@@ -45,13 +51,15 @@ interface Asker {
 const pageSize = 500;
 
 /**
- * Accounts, sessions and active peers; the handlers behind both REST and the bus. A peer is a session or a member with a live lease.
+ * Accounts, sessions, active peers and their files; the handlers behind both REST and the bus. A peer is a member, or a session of
+ * none, with a live lease: leases are in memory only, so after a restart each comes back with its next ping.
  */
 export function createDirectory(
-  { store, now, attempts, presence, members, newToken, newId }: DirectoryNeeds,
+  { store, now, attempts, presence, members, newToken, newId, random }: DirectoryNeeds,
   { openRegistration, sessionMs }: DirectoryOptions,
 ): Handlers<Service> {
   const { leaseMs } = presence;
+  const peers = new ActivePeers({ sessions: () => [...members.sessions(), ...store.sessions(now())], presence });
 
   /** A member needs no token: the broker says who it is. @throws CallFailure DIRECTORY_TOKEN, DIRECTORY_MEMBER */
   const askerOf = (token: string, { memberId }: Caller): Asker => {
@@ -67,15 +75,15 @@ export function createDirectory(
     }
     const tokenHash = hashOf(token);
     const session = store.findSession(tokenHash, now());
-    if (session === undefined)
+    if (session === undefined || members.isRevoked(session.peerId))
       throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_TOKEN', 'no session has this token (any more): log in');
     return {
       ...session,
       setAddresses: given => store.setAddresses(tokenHash, given),
-      renew: () => presence.renew(session.peerId),
+      renew: () => presence.renew(session.id),
       end: () => {
         store.endSession(tokenHash);
-        presence.end(session.peerId);
+        presence.end(session.id);
       },
     };
   };
@@ -100,20 +108,21 @@ export function createDirectory(
       return { username };
     },
 
-    async login({ username, password, addresses }, { address, signal }) {
+    async login(request, { address, memberId, signal }) {
+      const { username, password, addresses } = request;
       const token = newToken();
-      const peerId = newId();
+      const peerId = memberIn(request, memberId) ?? newId();
       const begun = await attempts.check(username, address, async () => {
         const account = store.findAccount(username);
         const isRight = await verifyPassword(password, account?.passwordHash, signal);
-        if (!isRight || account === undefined) return false;
+        if (!isRight || account === undefined || members.isRevoked(peerId)) return false;
         const session = { peerId, username, addresses, expiresAt: now() + sessionMs };
         const { passwordHash } = account;
         return store.addSession({ ...session, tokenHash: hashOf(token), passwordHash, now: now() });
       });
       // Unknown, disabled, wrong: one answer.
       if (!begun) throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_LOGIN', 'wrong user name or password');
-      presence.renew(peerId);
+      presence.renew(hashOf(token).toString('hex'));
       return { token, peerId, expiresInS: Math.floor(sessionMs / 1000), leaseMs };
     },
 
@@ -126,19 +135,16 @@ export function createDirectory(
       const asker = askerOf(token, caller);
       if (addresses.length > 0 && addresses.join(' ') !== asker.addresses.join(' ')) asker.setAddresses(addresses);
       asker.renew();
-      return { leaseMs };
+      const index = store.index.stateOf(asker.peerId);
+      return { leaseMs, ...(index === undefined ? {} : { index }) };
     },
 
     async listPeers({ token, after }, caller) {
       askerOf(token, caller);
-      const machines = store.members.listActive().map(({ id, ...member }) => ({ peerId: id as string, ...member }));
-      const active = [...store.sessions(now()), ...machines]
-        .filter(({ peerId }) => peerId > after && presence.isActive(peerId))
-        .sort((one, other) => (one.peerId < other.peerId ? -1 : 1));
-      const page = active.slice(0, pageSize);
+      const active = peers.all().filter(({ peerId }) => peerId > after);
       return {
-        peers: page.map(({ peerId, username, addresses }) => ({ peerId, username, addresses: [...addresses] })),
-        next: active.length > pageSize ? (page.at(-1)?.peerId ?? '') : '',
+        peers: active.slice(0, pageSize),
+        next: active.length > pageSize ? (active[pageSize - 1]?.peerId ?? '') : '',
       };
     },
 
@@ -151,6 +157,8 @@ export function createDirectory(
       askerOf(token, caller);
       return { member: members.get(memberId) };
     },
+
+    ...createFileHandlers({ store, peers, random, peerOf: (token, caller) => askerOf(token, caller).peerId }),
   };
 
   return {
@@ -161,6 +169,11 @@ export function createDirectory(
     listPeers: checked('listPeers', handlers.listPeers),
     listMembers: checked('listMembers', handlers.listMembers),
     getMember: checked('getMember', handlers.getMember),
+    index: checked('index', handlers.index),
+    download: checked('download', handlers.download),
+    upload: checked('upload', handlers.upload),
+    search: checked('search', handlers.search),
+    getFile: checked('getFile', handlers.getFile),
   };
 }
 
@@ -186,6 +199,6 @@ function checked<Request, Response>(
 }
 
 /** Of 256 random bits: nothing to guess, so no salt and no slow hash. */
-function hashOf(token: string): Buffer {
+export function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }

@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { MemberId } from '../lib/identity/member-id.ts';
-import type { BrokerAccountRow } from './member-store.ts';
 
 /** All times in milliseconds since 1970. */
 export interface InviteRow {
@@ -88,8 +87,8 @@ export class InviteStore {
     return this.#db.prepare('DELETE FROM invites WHERE expires_at <= ?').run(now).changes > 0;
   }
 
-  brokerAccounts(now: number): BrokerAccountRow[] {
+  brokerAccounts(now: number): Pick<InviteRow, 'id' | 'brokerHash'>[] {
     const rows = this.#db.prepare('SELECT id, broker_hash FROM invites WHERE expires_at > ? ORDER BY id').all(now);
-    return rows.map(row => ({ id: String(row.id), brokerHash: String(row.broker_hash), services: [] }));
+    return rows.map(row => ({ id: String(row.id), brokerHash: String(row.broker_hash) }));
   }
 }

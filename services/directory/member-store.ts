@@ -30,7 +30,7 @@ export interface Revoked {
 }
 
 export interface BrokerAccountRow {
-  readonly id: string;
+  readonly id: MemberId;
   readonly brokerHash: string;
   readonly services: readonly string[];
 }

@@ -7,7 +7,7 @@ import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import type { MemberRow } from './member-store.ts';
 import type { Presence } from './presence.ts';
-import type { DirectoryStore } from './store.ts';
+import type { DirectoryStore, Session } from './store.ts';
 
 export interface MembersNeeds {
   readonly store: DirectoryStore;
@@ -27,6 +27,9 @@ const revocationsPage = 100;
 export interface Members {
   /** Who calls with a member's broker account. @throws CallFailure DIRECTORY_MEMBER */
   asking(memberId: MemberId): MemberRow;
+  isRevoked(peerId: string): boolean;
+  /** Members that may act, as peers: each is one, with its id in the place of a session's. */
+  sessions(): Session[];
   /** It is there, for a lease. */
   renew(member: MemberRow): void;
   /** It says that it goes. */
@@ -77,6 +80,13 @@ export function createMembers(
 
   return {
     asking,
+    isRevoked: peerId => isMemberId(peerId) && store.members.find(peerId)?.revokedAt !== undefined,
+    sessions: () =>
+      store.members.listActive().map(({ id, username, addresses }) => ({
+        ...{ id, username, addresses },
+        peerId: id,
+        expiresAt: Number.POSITIVE_INFINITY,
+      })),
     renew({ id, activeUntil }) {
       presence.renew(id);
       // For `warren members list`, which is another process: now and then is enough.

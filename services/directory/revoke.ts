@@ -19,7 +19,7 @@ export function revokeMember(store: DirectoryStore, authority: Authority, id: Me
     const revoked = RevokedMember.encode({ memberId: id, serials, revokedAtMs: now }).finish();
     // The authority's key is Ed25519 as the members' are.
     const signature = signAs(parseMemberKeys(authority.key), revokedContext, revoked);
-    store.members.revoke(id, { revoked, signature }, now);
+    if (store.members.revoke(id, { revoked, signature }, now)) store.endSessionsAs(id);
   });
 }
 

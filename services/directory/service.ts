@@ -8,7 +8,7 @@ import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1
 import { createBrokerAccounts } from '../bus/accounts/management.ts';
 import type { Bus, Consumer } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import { directoryEnrol, directoryRpc, type QueueKind } from '../bus/topology.ts';
+import { directoryEnrol, directoryIndex, directoryRpc, directoryTransfers, type QueueKind } from '../bus/topology.ts';
 import { claim } from '../lib/claim.ts';
 import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
@@ -17,9 +17,10 @@ import { randomHex, randomId } from '../lib/random.ts';
 import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
 import { AccountKeeper, desiredAccounts } from './account-keeper.ts';
+import { createAnnouncements } from './announcements.ts';
 import { Attempts } from './attempts.ts';
 import { keptAuthority } from './authority-file.ts';
-import { createDirectory, type DirectoryOptions } from './directory.ts';
+import { createDirectory, type DirectoryOptions, hashOf } from './directory.ts';
 import { createEnrolment } from './enrolment.ts';
 import { createHttpApp } from './http-app.ts';
 import { createInvite, type InviteRequest } from './invites.ts';
@@ -28,6 +29,7 @@ import { Presence } from './presence.ts';
 import { RevocationFeed } from './revocation-feed.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
 import { watchStore } from './store-watch.ts';
+import { createTransfers } from './transfers.ts';
 
 export interface ServiceNeeds {
   /** Of role `directory`. Stays the caller's to close, after the directory. */
@@ -73,6 +75,10 @@ const atOnce = 32;
 const enrolmentsAtOnce = 4;
 /** The broker's accounts are looked at so often; a management API that fails is asked again so soon. */
 const keeping = { everyMs: 60_000, retry: { firstMs: 1_000, maxMs: 30_000 } };
+/** Announcements held at a time, of up to 1 MiB; taken in one after the other. */
+const announced = 8;
+/** How often downloads are counted, in milliseconds. */
+const countMs = 500;
 /** How long an open request may hold `close` up, in milliseconds. */
 const drainMs = 1_000;
 
@@ -121,7 +127,10 @@ export async function startDirectory(
       { certificateDays },
     );
     const newToken = (): string => randomBytes(32).toString('base64url');
-    const handlers = createDirectory({ store, now, attempts, presence, members, newToken, newId: randomId }, options);
+    const handlers = createDirectory(
+      { store, now, attempts, presence, members, newToken, newId: randomId, random: Math.random },
+      options,
+    );
     const enrolment = createEnrolment(
       {
         store,
@@ -135,7 +144,9 @@ export async function startDirectory(
       { brokerUrls, queueType, certificateDays },
     );
 
-    const server = createServer(createHttpApp(handlers, readVersion(), warn));
+    const server = createServer(
+      createHttpApp(handlers, readVersion(), warn, token => store.findSession(hashOf(token), now()) !== undefined),
+    );
     server.requestTimeout = 10_000;
     server.maxConnections = 1_000;
     const bound = await listen(server, { host, port });
@@ -150,7 +161,27 @@ export async function startDirectory(
       served(DirectoryServiceDefinition, handlers),
       served(MembershipServiceDefinition, members.membership),
     ];
+    const announcements = createAnnouncements({ index: store.index, clock, warn });
+    const transfers = createTransfers({ downloads: store.downloads, now, warn });
+    const counting = setInterval(() => transfers.flush(), countMs);
+    ends.push(() => {
+      clearInterval(counting);
+      transfers.flush();
+    });
+    const indexing = bus.consume(directoryIndex(queueType).queue, delivery => announcements.take(delivery), {
+      prefetch: announced,
+    });
+    const counted = bus.consume(
+      directoryTransfers,
+      delivery => {
+        transfers.take(delivery);
+        return 'ack';
+      },
+      { noAck: true, bindings: () => [{ exchange: 'p2p.transfers', key: '*' }] },
+    );
     ends.push(
+      closing(bus, indexing),
+      closing(bus, counted),
       closing(bus, serveCalls(bus, directoryRpc(queueType).queue, services, { atOnce, warn })),
       closing(
         bus,

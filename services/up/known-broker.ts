@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readWhereabouts } from '../broker/home.ts';
+import { managementUrl } from '../bus/accounts/management-url.ts';
 import type { Config } from '../config/config.ts';
 
 export interface KnownBroker {
@@ -11,17 +12,8 @@ export interface KnownBroker {
 
 /** The broker that is configured, else the one that runs for the data directory; starts none. */
 export async function knownBroker({ broker }: Config, dataDir: string): Promise<KnownBroker | undefined> {
-  if (broker.url.length > 0) return { urls: broker.url, httpUrl: broker.httpUrl ?? guessedHttpUrl(broker.url) };
+  if (broker.url.length > 0) return { urls: broker.url, httpUrl: managementUrl(broker) };
   const found = await readWhereabouts(join(dataDir, 'broker'));
   if (found !== undefined) return { urls: [found.url], httpUrl: broker.httpUrl ?? found.http };
   return broker.httpUrl === undefined ? undefined : { urls: [], httpUrl: broker.httpUrl };
-}
-
-/** By RabbitMQ's custom: the same host and account, ports 15672 and, encrypted, 15671. */
-export function guessedHttpUrl([url]: readonly string[]): string | undefined {
-  if (url === undefined) return undefined;
-  const { protocol, hostname, username, password } = new URL(url);
-  const isSecure = protocol === 'amqps:';
-  const account = username === '' ? 'guest:guest' : `${username}:${password}`;
-  return `${isSecure ? 'https' : 'http'}://${account}@${hostname}:${isSecure ? 15_671 : 15_672}`;
 }

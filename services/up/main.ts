@@ -1,3 +1,4 @@
+import { managementUrl } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
@@ -9,7 +10,6 @@ import { aborted } from '../lib/stop.ts';
 import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
-import { guessedHttpUrl } from './known-broker.ts';
 import { lockHome } from './lock.ts';
 import { choiceOf, dataDirOf } from './with-broker.ts';
 
@@ -72,7 +72,7 @@ export const run: Run = async (config, stop, io) => {
         dataDir,
         queueType,
         brokerUrls: brokerPlaces({ address: config.broker.address, url: broker.urls }),
-        accountsUrl: config.broker.httpUrl ?? broker.httpUrl ?? guessedHttpUrl(broker.urls),
+        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrl({ url: broker.urls }),
       },
     );
     ends.push(() => directory.close());

@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import type { Io, Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
 import type { BrokerChoice } from './choose-broker.ts';
-import { guessedHttpUrl } from './known-broker.ts';
 
 /**
  * Runs a service on the broker that is configured, runs here already, or can be started here; stops the last with it.
@@ -10,7 +9,7 @@ import { guessedHttpUrl } from './known-broker.ts';
  */
 export function withBroker(run: Run, { asMember = false }: { asMember?: boolean } = {}): Run {
   return async (config, stop, io) => {
-    if (config.broker.url.length > 0) return run(withHttp(config, guessedHttpUrl(config.broker.url)), stop, io);
+    if (config.broker.url.length > 0) return run(config, stop, io);
     if (asMember) {
       const member = await (await import('./as-member.ts')).asMember(config, dataDirOf(config, io));
       if (member !== undefined) return run(member, stop, io);
@@ -18,15 +17,12 @@ export function withBroker(run: Run, { asMember = false }: { asMember?: boolean 
     const { chooseBroker } = await import('./choose-broker.ts');
     const broker = await chooseBroker({ ...choiceOf(config, io), signal: stop });
     try {
-      await run(withHttp({ ...config, broker: { ...config.broker, url: broker.urls } }, broker.httpUrl), stop, io);
+      const httpUrl = config.broker.httpUrl ?? broker.http;
+      await run({ ...config, broker: { ...config.broker, url: broker.urls, httpUrl } }, stop, io);
     } finally {
       await broker.close();
     }
   };
-}
-
-function withHttp(config: Config, httpUrl: string | undefined): Config {
-  return { ...config, broker: { ...config.broker, httpUrl: config.broker.httpUrl ?? httpUrl } };
 }
 
 /** What was configured of the broker. */

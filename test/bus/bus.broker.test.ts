@@ -2,7 +2,7 @@ import { connect } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus, Delivery } from '../../services/bus/bus.ts';
-import { demoPosts, exchanges, type QueueSpec, type Role, roles } from '../../services/bus/topology.ts';
+import { demoPosts, exchanges, jobQueue, type QueueSpec, type Role, roles } from '../../services/bus/topology.ts';
 import { brokerUrl, ownBroker, uniqueName } from '../support/broker.ts';
 import { startRelay } from '../support/tcp-relay.ts';
 import { until } from '../support/until.ts';
@@ -199,6 +199,41 @@ test('a consumer whose queue is deleted, or whose channel the broker closes, beg
     ids => ids.includes('after'),
   );
   expect(client.state).toBe('up');
+});
+
+test('what somebody deletes that others wait for is declared again, and they go on', async () => {
+  const service = uniqueName('web');
+  const early = bus(brokerUrl(), roles.worker(service, 'classic'));
+  const queue = jobQueue(service, 'classic').queue;
+  const seen: string[] = [];
+  const consuming = early.consume(
+    queue,
+    ({ messageId }) => {
+      seen.push(messageId);
+      return 'ack';
+    },
+    { prefetch: 5 },
+  );
+  await until(
+    () => early.reason,
+    reason => reason.startsWith('waiting for a proxy with a route to the service'),
+  );
+  const proxy = bus(brokerUrl(), roles.proxy([service], 'classic'));
+  await consuming;
+  expect(early.state).toBe('up');
+  const admin = await connect(brokerUrl());
+  onTestFinished(() => admin.close());
+  await (await admin.createChannel()).deleteQueue(queue.name);
+  await until(
+    () => proxy.depth(queue.name).catch(() => ({ consumers: 0 })),
+    ({ consumers }) => consumers === 1,
+  );
+  await proxy.publish({ type: 'warren.proxy.v1.Job', key: service, body: empty, messageId: 'after' });
+  await until(
+    () => seen,
+    ids => ids.includes('after'),
+  );
+  expect(early.state).toBe('up');
 });
 
 test('a message that cannot be sent at all fails at once', async () => {

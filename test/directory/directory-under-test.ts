@@ -6,7 +6,9 @@ import { methodNames } from '../../services/directory/methods.ts';
 import { Presence } from '../../services/directory/presence.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
 import { type Authority, createAuthority } from '../../services/lib/identity/authority.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import type { Client } from '../../services/lib/rpc/definition.ts';
+import { seededRandom } from '../support/seeded.ts';
 
 export const hour = 3_600_000;
 
@@ -36,7 +38,11 @@ export function directoryIn(
   dir: string,
   world: World,
   options: Partial<DirectoryOptions & { leaseMs: number }> = {},
-): { store: DirectoryStore; handlers: ReturnType<typeof createDirectory>; from: (address: string) => Methods } {
+): {
+  store: DirectoryStore;
+  handlers: ReturnType<typeof createDirectory>;
+  from: (address: string, memberId?: MemberId) => Methods;
+} {
   const store = new DirectoryStore(dir);
   const now = (): number => world.now;
   const { leaseMs = 30_000, ...rest } = options;
@@ -54,14 +60,20 @@ export function directoryIn(
       members,
       newToken: () => world.next('token'),
       newId: () => world.next('peer'),
+      random: seededRandom(1),
     },
     { openRegistration: true, sessionMs: hour, ...rest },
   );
-  const from = (address: string): Methods =>
+  const from = (address: string, memberId?: MemberId): Methods =>
     Object.fromEntries(
       methodNames.map(name => [
         name,
-        (request: never) => handlers[name](request, { address, signal: AbortSignal.timeout(20_000) }),
+        (request: never) =>
+          handlers[name](request, {
+            address,
+            ...(memberId === undefined ? {} : { memberId }),
+            signal: AbortSignal.timeout(20_000),
+          }),
       ]),
     ) as unknown as Methods;
   return { store, handlers, from };

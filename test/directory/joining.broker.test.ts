@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { roles } from '../../services/bus/topology.ts';
 import { formatInviteLine, parseInviteLine } from '../../services/directory/invite-line.ts';
@@ -13,6 +13,9 @@ import { spawnWarren } from '../support/warren-process.ts';
 import { Network, warren } from './network-of-processes.ts';
 
 /** A machine joins with an invite: real processes, real accounts. */
+
+// Real processes, several in each test.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 let network: Network;
 let home = '';

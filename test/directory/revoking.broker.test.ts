@@ -1,4 +1,4 @@
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { memberAccount } from '../../services/bus/accounts/specs.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
@@ -12,6 +12,9 @@ import { Revocations } from '../../services/member/revocations.ts';
 import { ownBroker, temporaryDir } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import { Network, warren } from './network-of-processes.ts';
+
+// Real processes, several in each test.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 let network: Network;
 
@@ -123,7 +126,7 @@ test('a revoked one is out within 5 s, wherever it is; the others know, and its 
 test('what somebody did to the accounts by hand, and what was missed, is put right', async () => {
   const { id, bus } = await machine('ann');
   const [account] = await network.accounts.list(`m.${id}`);
-  const stray = memberAccount('0'.repeat(64), account?.passwordHash ?? '', ['web']);
+  const stray = memberAccount('0'.repeat(64) as MemberId, account?.passwordHash ?? '', ['web']);
   await network.accounts.put(stray);
   await network.accounts.remove(`m.${id}`);
   // Anything that changes the store makes the directory look; otherwise the next minute does.
@@ -155,4 +158,4 @@ test('what somebody did to the accounts by hand, and what was missed, is put rig
     names => !names.includes(`m.${other.id}`),
     25_000,
   );
-}, 90_000);
+});

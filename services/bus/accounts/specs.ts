@@ -1,3 +1,4 @@
+import { brokerAccountOf, type MemberId } from '../../lib/identity/member-id.ts';
 import { rights } from '../rights.ts';
 import type { AccountSpec } from './accounts.ts';
 
@@ -5,9 +6,9 @@ import type { AccountSpec } from './accounts.ts';
 const memberLimits = { connections: 32, channels: 512 };
 const inviteLimits = { connections: 4, channels: 16 };
 
-/** @param id 64 hexadecimal digits @param services whose jobs it may take */
-export function memberAccount(id: string, passwordHash: string, services: readonly string[]): AccountSpec {
-  return { name: `m.${id}`, passwordHash, rights: rights.member(id, { services }), limits: memberLimits };
+/** @param services whose jobs it may take */
+export function memberAccount(id: MemberId, passwordHash: string, services: readonly string[]): AccountSpec {
+  return { name: brokerAccountOf(id), passwordHash, rights: rights.member(id, { services }), limits: memberLimits };
 }
 
 /** @param id of the invite, of one word */

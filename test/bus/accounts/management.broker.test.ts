@@ -8,8 +8,11 @@ import { createBrokerAccounts } from '../../../services/bus/accounts/management.
 import { hashBrokerPassword } from '../../../services/bus/accounts/password-hash.ts';
 import { reconcile } from '../../../services/bus/accounts/reconcile.ts';
 import { inviteAccount, memberAccount } from '../../../services/bus/accounts/specs.ts';
+import { rights } from '../../../services/bus/rights.ts';
+import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import { randomHex } from '../../../services/lib/random.ts';
 import type { LocalBroker } from '../../../services/up/local-broker.ts';
+import { httpClient } from '../../broker/http-client.ts';
 import { ownBroker, uniqueName } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
 
@@ -31,12 +34,12 @@ beforeAll(async () => {
 afterAll(() => own?.close(), 30_000);
 
 interface Member {
-  readonly id: string;
+  readonly id: MemberId;
   readonly password: string;
   readonly spec: AccountSpec;
 }
 
-function member(services: readonly string[] = [], password = randomHex(64), id = randomHex(64)): Member {
+function member(services: readonly string[] = [], password = randomHex(64), id = randomHex(64) as MemberId): Member {
   return { id, password, spec: memberAccount(id, hashBrokerPassword(password, randomBytes(4)), services) };
 }
 
@@ -165,6 +168,32 @@ test('who is removed is out within two seconds with its queues, and nobody else;
   expect(await isOpen(other)).toBe(true);
   await accounts.remove(gone.spec.name);
   await accounts.remove('m.never-there');
+});
+
+test('who keeps accounts needs no right to any message, only to delete queues of members', async () => {
+  const ask = httpClient(httpUrl);
+  const secret = randomHex(64);
+  const { configure, write, read } = rights.accountsKeeper();
+  await ask('PUT', '/api/users/keeper', { password: secret, tags: 'administrator' });
+  await ask('PUT', '/api/permissions/%2F/keeper', { configure, write, read });
+  const url = new URL(httpUrl);
+  url.username = 'keeper';
+  url.password = secret;
+  const port = createBrokerAccounts(url.href);
+  const { id, password, spec } = member();
+  await port.put(spec);
+  const client = await login(spec.name, password);
+  expect(await mayDeclare(client, `m.${id}.dm`)).toBe(true);
+  await port.setRights(spec.name, memberAccount(id, '', ['web']).rights);
+  await client.closed;
+  await port.remove(spec.name);
+  expect(((await ask('GET', '/api/queues/%2F')).json as { name: string }[]).map(({ name }) => name)).not.toContain(
+    `m.${id}.dm`,
+  );
+  // As a client of the broker it gets nowhere.
+  const keeper = await login('keeper', secret);
+  expect(await mayDeclare(keeper, 'proxy.jobs.x')).toBe(false);
+  expect((await ask('DELETE', '/api/users/keeper')).status).toBe(204);
 });
 
 function basic(): string {

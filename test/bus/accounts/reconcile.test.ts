@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import type { AccountSpec, BrokerAccounts, PresentAccount } from '../../../services/bus/accounts/accounts.ts';
 import { differences, reconcile } from '../../../services/bus/accounts/reconcile.ts';
 import { inviteAccount, memberAccount } from '../../../services/bus/accounts/specs.ts';
+import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 
-const id = (digit: string): string => digit.repeat(64);
+const id = (digit: string) => digit.repeat(64) as MemberId;
 const ann = memberAccount(id('a'), 'hash of a', []);
 const bob = memberAccount(id('b'), 'hash of b', ['web']);
 const guest = inviteAccount('one', 'hash of one');
