@@ -17,7 +17,7 @@ import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
 import { dialAddresses } from './addresses.ts';
-import type { Revocations } from './admission.ts';
+import { admit, type Revocations } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
 import { Changes } from './changes.ts';
 import { createDialler } from './dialler.ts';

@@ -5,7 +5,6 @@ import { Failure } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { listen } from '../lib/listen.ts';
-import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
