@@ -4,20 +4,22 @@ import { join, resolve } from 'node:path';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
-import type { Run } from '../cli/io.ts';
+import type { Io, Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
 import { type DirectoryClient, directoryClient } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
 import { claim } from '../lib/claim.ts';
-import { Failure } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { startDaemon } from './daemon.ts';
 import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
+import { keepOwnRevocation } from './own-revocation.ts';
 import { Revocations } from './revocations.ts';
+import { watchMembership } from './watch-membership.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
@@ -25,62 +27,93 @@ const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
   const dataDir = resolve(io.cwd, config.data.dir);
-  const membership = await readMembership(dataDir);
+  let membership = await readMembership(dataDir);
   if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
   const mine = await claimHome(memberDir(dataDir));
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
-  const warn = (line: string): void => io.err(`member: ${line}\n`);
-  const log = (line: string): void => io.out(`${line}\n`);
-  const now = (): number => Date.now();
   try {
-    const keys = await keptMemberKeys(dataDir);
-    const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
-    const { account } = certificateFacts(certificate);
-    const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
-    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
-    const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
-    try {
-      const daemon = await startDaemon(
-        {
-          ...{ bus, keys, revocations, warn, log, now },
-          directory: directoryOf(bus, membership, account, config.member),
-          isDirectoryOverBus: directoryUrl === undefined,
-          parts: [],
-          clock: () => performance.now(),
-          random: Math.random,
-          onStop: () => ending.abort(),
-        },
-        {
-          ...{ dataDir, name, authorityCertificate, certificate, host, advertise, queueType },
-          ports: port === undefined ? usualPorts : [port],
-          brokerHost: new URL(brokerUrls[0] ?? '').hostname,
-        },
-      );
-      revocations.start();
-      const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
+    for (;;) {
+      const watched = watchMembership(dataDir, membership);
       try {
-        io.out(`member ${shortId(keys.id)} (${name}, account ${account}) serves members on port ${daemon.port}\n`);
-        io.out(`its owner is served at ${daemon.ownerPlace}\n`);
-        // Refused or not: the account may come back, and the owner is told why it is not up.
-        bus.ready(ending.signal).then(
-          () => io.out('member is up\n'),
-          () => {},
-        );
-        await aborted(ending.signal);
+        await serve({ config, dataDir, membership, io, ending, rejoined: watched.signal });
       } finally {
-        renewal.close();
-        await daemon.close();
+        watched.close();
       }
-    } finally {
-      revocations.close();
-      await bus.close();
+      if (ending.signal.aborted) break;
+      io.out('this machine has joined again: going on with its new account\n');
+      membership = (await readMembership(dataDir)) ?? membership;
     }
   } finally {
     await mine.release();
   }
 };
+
+interface Serving {
+  readonly config: Config;
+  readonly dataDir: string;
+  readonly membership: Membership;
+  readonly io: Io;
+  /** Aborts when the process is to end; the owner may ask for it. */
+  readonly ending: AbortController;
+  /** Aborts when the membership is another one. */
+  readonly rejoined: AbortSignal;
+}
+
+async function serve({ config, dataDir, membership, io, ending, rejoined }: Serving): Promise<void> {
+  const until = AbortSignal.any([ending.signal, rejoined]);
+  const warn = (line: string): void => io.err(`member: ${line}\n`);
+  const log = (line: string): void => io.out(`${line}\n`);
+  const now = (): number => Date.now();
+  const keys = await keptMemberKeys(dataDir);
+  const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
+  const { account } = certificateFacts(certificate);
+  const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
+  const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
+  const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
+  revocations.onRevoked((id, proof) => {
+    if (id !== keys.id) return;
+    warn('this machine was revoked: it is no member any more');
+    keepOwnRevocation(dataDir, proof).catch(error => warn(messageOf(error)));
+  });
+  try {
+    const daemon = await startDaemon(
+      {
+        ...{ bus, keys, revocations, warn, log, now },
+        directory: directoryOf(bus, membership, account, config.member),
+        isDirectoryOverBus: directoryUrl === undefined,
+        parts: [],
+        clock: () => performance.now(),
+        random: Math.random,
+        onStop: () => ending.abort(),
+      },
+      {
+        ...{ dataDir, name, authorityCertificate, certificate, host, advertise, queueType },
+        ports: port === undefined ? usualPorts : [port],
+        brokerHost: new URL(brokerUrls[0] ?? '').hostname,
+      },
+    );
+    revocations.start();
+    const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
+    try {
+      io.out(`member ${shortId(keys.id)} (${name}, account ${account}) serves members on port ${daemon.port}\n`);
+      io.out(`its owner is served at ${daemon.ownerPlace}\n`);
+      // Refused or not: the account may come back, and the owner is told why it is not up.
+      bus.ready(until).then(
+        () => io.out('member is up\n'),
+        () => {},
+      );
+      await aborted(until);
+    } finally {
+      renewal.close();
+      await daemon.close();
+    }
+  } finally {
+    revocations.close();
+    await bus.close();
+  }
+}
 
 async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
