@@ -25,6 +25,7 @@ import { createEnrolment } from './enrolment.ts';
 import { createHttpApp } from './http-app.ts';
 import { createInvite, type InviteRequest } from './invites.ts';
 import { createMembers } from './members.ts';
+import { forgetPlace, tellPlace } from './place.ts';
 import { Presence } from './presence.ts';
 import { RevocationFeed } from './revocation-feed.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
@@ -157,6 +158,10 @@ export async function startDirectory(
       await closed.finally(() => clearTimeout(cut));
     });
 
+    const url = `http://${dialable(host)}:${bound}`;
+    await tellPlace(dir, url);
+    ends.push(() => forgetPlace(dir));
+
     const services = [
       served(DirectoryServiceDefinition, handlers),
       served(MembershipServiceDefinition, members.membership),
@@ -203,7 +208,7 @@ export async function startDirectory(
       await keeper.sync();
       return line;
     };
-    return { url: `http://${dialable(host)}:${bound}`, port: bound, invite, close };
+    return { url, port: bound, invite, close };
   } catch (error) {
     await close();
     throw error;

@@ -49,7 +49,7 @@ test("`warren status` reads depth and rates from the broker's HTTP API, RabbitMQ
     expect.objectContaining({ name: 'waiting', type: 'quorum', ready: 3, unacked: 2, consumers: 1 }),
   );
   const told = await status(...flags);
-  expect(told).toMatch(new RegExp(`^broker {3}${seen.product} \\S+, ${new URL(httpUrl).origin}, 1 connection$`, 'm'));
+  expect(told).toMatch(new RegExp(`^broker {5}${seen.product} \\S+, ${new URL(httpUrl).origin}, 1 connection$`, 'm'));
   expect(told).toMatch(/^waiting +quorum +3 +2 +1 +\d+\.\d +\d+\.\d$/m);
 
   const { origin } = new URL(httpUrl);
