@@ -10,7 +10,7 @@ import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
-import { messageOf } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
 import { isMemberId } from '../lib/identity/member-id.ts';
@@ -155,7 +155,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
         throw new CallFailure('INVALID_ARGUMENT', 'MEMBER_ID', 'member_id: must be 64 hexadecimal digits');
       const link = await dialler.dial(memberId, addresses);
       const sentAt = clock();
-      const { name } = await link.unary(ContactServiceDefinition).ping({}, { deadlineMs: contactMs, signal });
+      const { name } = await link
+        .unary(ContactServiceDefinition)
+        .ping({}, { deadlineMs: contactMs, signal })
+        .catch(asContactFailure);
       return { name, way: link.way, address: link.address, latencyMs: clock() - sentAt };
     },
     stop: async () => {
@@ -254,4 +257,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     await close();
     throw error;
   }
+}
+
+/** Nobody there, or no broker, is an answer too. */
+function asContactFailure(error: unknown): never {
+  if (error instanceof CallFailure || !(error instanceof Failure)) throw error;
+  throw new CallFailure('UNAVAILABLE', error.code, error.message, { cause: error });
 }

@@ -1,6 +1,8 @@
 import { createBus } from '../../bus/amqp-bus.ts';
 import type { Bus } from '../../bus/bus.ts';
+import { placeOf } from '../../bus/session.ts';
 import { roles } from '../../bus/topology.ts';
+import { Failure } from '../../lib/failure.ts';
 
 /** Until the broker has let us in, in milliseconds. */
 const patienceMs = 3_000;
@@ -9,7 +11,7 @@ const patienceMs = 3_000;
 export async function onBus<T>(urls: readonly string[], ask: (bus: Bus) => Promise<T>): Promise<T> {
   const bus = createBus({ urls, name: 'warren status', role: roles.caller() });
   try {
-    await up(bus);
+    await up(bus, urls);
     return await ask(bus);
   } finally {
     await bus.close(0);
@@ -17,11 +19,13 @@ export async function onBus<T>(urls: readonly string[], ask: (bus: Bus) => Promi
 }
 
 /** As `ready`, but says why when there is no time left. */
-async function up(bus: Bus): Promise<void> {
+async function up(bus: Bus, [url = '']: readonly string[]): Promise<void> {
   const signal = AbortSignal.timeout(patienceMs);
   try {
     await bus.ready(signal);
   } catch (error) {
-    throw signal.aborted ? new Error(bus.reason, { cause: error }) : error;
+    if (!signal.aborted) throw error;
+    const why = `cannot reach the broker at ${placeOf(url)}: no connection within ${patienceMs / 1_000} s`;
+    throw new Failure('BUS_UNREACHABLE', why, { cause: error });
   }
 }
