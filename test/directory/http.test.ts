@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hashOf } from '../../services/directory/directory.ts';
 import { createHttpApp } from '../../services/directory/http-app.ts';
 import { methodNames, methods } from '../../services/directory/methods.ts';
@@ -9,6 +9,9 @@ import { temporaryDir, uniqueName } from '../support/broker.ts';
 import { directoryIn, World } from './directory-under-test.ts';
 import { fileOf } from './index-under-test.ts';
 import { ask, askMethod, type RestAnswer } from './rest-client.ts';
+
+// Ten thousand files are on the disk before the answer comes, and the disk is shared.
+vi.setConfig({ testTimeout: 120_000 });
 
 const password = 'correct horse';
 const world = new World();
