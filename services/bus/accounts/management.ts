@@ -91,10 +91,10 @@ function userPath(name: string): string {
 }
 
 async function list(ask: Ask, prefix: string): Promise<PresentAccount[]> {
-  const users = z.array(userShape).parse((await ask('GET', '/api/users')).json);
-  const permissions = z.array(permissionShape).parse((await ask('GET', '/api/permissions')).json);
-  const topics = z.array(topicShape).parse((await ask('GET', '/api/topic-permissions')).json);
-  const rightsOf = rightsIn(permissions, topics);
+  const paths = ['/api/users', '/api/permissions', '/api/topic-permissions'];
+  const [all, permissions, topics] = (await Promise.all(paths.map(path => ask('GET', path)))).map(({ json }) => json);
+  const users = z.array(userShape).parse(all);
+  const rightsOf = rightsIn(z.array(permissionShape).parse(permissions), z.array(topicShape).parse(topics));
   return users.filter(({ name }) => name.startsWith(prefix)).map(user => presentOf(user, rightsOf.get(user.name)));
 }
 
