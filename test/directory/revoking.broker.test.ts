@@ -71,7 +71,13 @@ test('members are known, act without a token, and are listed', async () => {
   expect(certificateFacts(certificate)).toMatchObject({ id: ann.id, account: 'ann' });
   const listed = await network.here('members', 'list');
   expect(listed.out).toMatch(new RegExp(`^${shortId(bob.id)} +bob .+ active$`, 'm'));
-  expect(JSON.parse((await network.here('members', 'list', '--json')).out)).toHaveLength(2);
+  const list: unknown[] = JSON.parse((await network.here('members', 'list', '--json')).out);
+  expect(list).toHaveLength(2);
+  const status = JSON.parse((await network.here('status', '--json')).out);
+  expect(status.members).toEqual(list.map(each => expect.objectContaining(each)));
+  expect(status.directory).toMatchObject({ at: network.url, accounts: 2, sessions: 0, latencyMs: expect.any(Number) });
+  // Without a daemon they are there for the directory, and answer nobody.
+  expect(status.members[0]).toMatchObject({ isActive: true, problem: expect.stringMatching(/nobody listens/) });
 });
 
 test('a member publishes the key that others seal for it with, signed by its own', async () => {

@@ -24,15 +24,15 @@ export interface Status {
 
 /** Asks everything at once; whatever is down, it takes some seconds at most. */
 export async function systemStatus(config: Config, dataDir: string): Promise<Status> {
-  const [own, here, known] = await Promise.all([
+  const [own, here, known, ...services] = await Promise.all([
     ownMember(dataDir).catch(problemOf),
     atDirectory(config, dataDir).catch(problemOf),
     knownBroker(config, dataDir),
+    brokerStatus(config, dataDir),
+    proxyStatus(config),
   ]);
   const isElsewhere = own !== undefined && here === undefined && known === undefined;
-  const [broker, proxy] = isElsewhere
-    ? [undefined, undefined]
-    : await Promise.all([brokerStatus(config, dataDir), proxyStatus(config)]);
+  const [broker, proxy] = isElsewhere ? [undefined, undefined] : services;
   const told = own === undefined || 'problem' in own ? undefined : own.members;
   const found = here === undefined || 'problem' in here ? { directory: here, members: told } : here;
   return { broker, proxy, directory: found.directory, members: found.members, member: own };
