@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import { AttemptLimiter } from '../lib/attempt-limiter.ts';
 import { LeaseTable } from '../lib/lease.ts';
+import { mistakeIn } from '../lib/rest/method.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
-import { AttemptLimiter } from './attempt-limiter.ts';
-import { type MethodName, methods, mistakeIn } from './methods.ts';
+import { type MethodName, methods } from './methods.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import type { DirectoryStore, Session } from './store.ts';
 

@@ -1,23 +1,5 @@
 import { z } from 'zod';
-import type { CallStatus } from '../lib/rpc/call-failure.ts';
-
-/**
- * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
- * From this table come the checks, the routes and `/openapi.json`.
- */
-export interface Method {
-  readonly summary: string;
-  readonly verb: 'get' | 'post';
-  readonly path: string;
-  /** HTTP status of success; 204 has no body. */
-  readonly status: 200 | 201 | 204;
-  /** Whether it wants a session's token: in REST `Authorization: Bearer`, over the bus the field `token`. */
-  readonly needsToken: boolean;
-  /** Without the token. Of `get` the query. */
-  readonly request: z.ZodObject;
-  readonly response: z.ZodObject;
-  readonly failures: readonly CallStatus[];
-}
+import { mistakeIn, type RestMethod } from '../lib/rest/method.ts';
 
 const username = z
   .string()
@@ -43,6 +25,10 @@ const leaseMs = z
   .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
 const nothing = z.strictObject({});
 
+/**
+ * What the directory can be asked, whatever it comes over. From this table come the checks, the routes and `/openapi.json`.
+ * Over the bus a session's token is the field `token`.
+ */
 export const methods = {
   createUser: {
     summary: 'Make an account',
@@ -113,18 +99,11 @@ export const methods = {
     }),
     failures: ['UNAUTHENTICATED'],
   },
-} as const satisfies Record<string, Method>;
+} as const satisfies Record<string, RestMethod>;
 
 export type MethodName = keyof typeof methods;
 
 export const methodNames = Object.keys(methods) as MethodName[];
-
-/** What is wrong with a value, in one line without the value; undefined: nothing. */
-export function mistakeIn(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return `${where}${issue?.message ?? 'not valid'}`;
-}
 
 /** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
 export function mistakeInAccount(account: { username: string; password: string }): string | undefined {

@@ -1,20 +1,28 @@
 import { z } from 'zod';
 import { httpStatus } from './http-status.ts';
-import { type Method, methodNames, methods } from './methods.ts';
+import type { RestMethod } from './method.ts';
+
+/** Which service it is, and what it can be asked. */
+export interface RestApi<Name extends string = string> {
+  /** `directory`, as people call it. */
+  readonly service: string;
+  readonly version: string;
+  readonly methods: Readonly<Record<Name, RestMethod>>;
+}
 
 /** The REST face as OpenAPI 3.1, out of the table that the routes come from. */
-export function formatOpenApi(version: string): object {
+export function formatOpenApi({ service, version, methods }: RestApi): object {
   const paths: Record<string, Record<string, object>> = {
-    '/livez': { get: { summary: 'Whether the directory runs', responses: { 200: { description: 'It does' } } } },
+    '/livez': { get: { summary: `Whether the ${service} runs`, responses: { 200: { description: 'It does' } } } },
     '/openapi.json': { get: { summary: 'This text', responses: { 200: { description: 'OpenAPI 3.1' } } } },
   };
-  for (const name of methodNames) {
-    const { path, verb } = methods[name];
-    paths[path] = { ...paths[path], [verb]: operation(name, methods[name]) };
+  for (const [name, method] of Object.entries(methods)) {
+    const { path, verb } = method;
+    paths[path] = { ...paths[path], [verb]: operation(name, method) };
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Warren directory', version },
+    info: { title: `Warren ${service}`, version },
     paths,
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
@@ -36,7 +44,7 @@ export const problem = z.strictObject({
   code: z.string().meta({ description: 'A stable word for programs.' }),
 });
 
-function operation(operationId: string, method: Method): object {
+function operation(operationId: string, method: RestMethod): object {
   const { summary, verb, status, needsToken, request, response, failures } = method;
   const failed = ['INVALID_ARGUMENT' as const, ...failures, 'INTERNAL' as const, 'DEADLINE_EXCEEDED' as const];
   const json = (schema: object): object => ({ 'application/json': { schema } });

@@ -1,0 +1,24 @@
+import type { z } from 'zod';
+import type { CallStatus } from '../rpc/call-failure.ts';
+
+/** One method of a service: the shape of its request and answer, and where it stands in REST. */
+export interface RestMethod {
+  readonly summary: string;
+  readonly verb: 'get' | 'post';
+  readonly path: string;
+  /** HTTP status of success; 204 has no body. */
+  readonly status: 200 | 201 | 204;
+  /** Whether it wants a token, as `Authorization: Bearer`. */
+  readonly needsToken: boolean;
+  /** Without the token. Of `get` the query. */
+  readonly request: z.ZodObject;
+  readonly response: z.ZodObject;
+  readonly failures: readonly CallStatus[];
+}
+
+/** What is wrong with a value, in one line without the value. */
+export function mistakeIn(error: z.ZodError): string {
+  const [issue] = error.issues;
+  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+  return `${where}${issue?.message ?? 'not valid'}`;
+}
