@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import { networkOf } from '../network-of.ts';
 import { asCallFailure, CallFailure } from '../rpc/call-failure.ts';
 import type { Caller } from '../rpc/definition.ts';
+import { sendEvents } from './events.ts';
 import { httpStatus } from './http-status.ts';
 import { formatOpenApi, type RestApi } from './openapi.ts';
 
@@ -21,7 +22,7 @@ export type RestCall<Name extends string> = (
   request: { readonly [field: string]: unknown },
   token: string,
   caller: Caller,
-) => Promise<object>;
+) => Promise<object> | AsyncIterable<object>;
 
 /**
  * A service over REST: `api.methods` says what there is. Answers are `no-store`; errors are problems with one line in
@@ -47,7 +48,7 @@ export function createRestApp<Name extends string>(
   app.all(['/livez', '/openapi.json'], allowOnly('GET, HEAD'));
 
   for (const name of Object.keys(api.methods) as Name[]) {
-    const { verb, path, status } = api.methods[name];
+    const { verb, path, status, isStream } = api.methods[name];
     const readers = verb === 'post' ? [mustBeJson, express.json({ limit: bodyLimitBytes })] : [];
     app[verb](path, ...readers, async (request, response) => {
       const given: unknown = verb === 'post' ? (request.body ?? {}) : { ...request.query };
@@ -59,9 +60,12 @@ export function createRestApp<Name extends string>(
         );
       const gone = new AbortController();
       response.once('close', () => gone.abort());
-      const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(deadlineMs)]);
+      const signal = isStream ? gone.signal : AbortSignal.any([gone.signal, AbortSignal.timeout(deadlineMs)]);
       const caller = { address: networkOf(request.socket.remoteAddress), signal };
-      const answer = await call(name, { ...given }, bearer(request.get('authorization')), caller);
+      const answering = call(name, { ...given }, bearer(request.get('authorization')), caller);
+      if (Symbol.asyncIterator in answering)
+        return request.method === 'HEAD' ? response.end() : sendEvents(answering, response, warn);
+      const answer = await answering;
       if (status === 204) response.status(status).end();
       else response.status(status).json(answer);
     });

@@ -10,6 +10,8 @@ export interface RestMethod {
   readonly status: 200 | 201 | 204;
   /** Whether it wants a token, as `Authorization: Bearer`. */
   readonly needsToken: boolean;
+  /** Answers many times, as server-sent events, until the asker has enough. */
+  readonly isStream?: true;
   /** Without the token. Of `get` the query. */
   readonly request: z.ZodObject;
   readonly response: z.ZodObject;

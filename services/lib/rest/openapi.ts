@@ -45,9 +45,10 @@ export const problem = z.strictObject({
 });
 
 function operation(operationId: string, method: RestMethod): object {
-  const { summary, verb, status, needsToken, request, response, failures } = method;
+  const { summary, verb, status, needsToken, isStream, request, response, failures } = method;
   const failed = ['INVALID_ARGUMENT' as const, ...failures, 'INTERNAL' as const, 'DEADLINE_EXCEEDED' as const];
   const json = (schema: object): object => ({ 'application/json': { schema } });
+  const answer = schemaOf(response, 'output');
   const problems = new Set([...failed.map(each => httpStatus[each]), ...(verb === 'post' ? [413, 415] : [])]);
   return {
     operationId,
@@ -57,8 +58,10 @@ function operation(operationId: string, method: RestMethod): object {
       ? { requestBody: { required: !request.safeParse({}).success, content: json(schemaOf(request, 'input')) } }
       : { parameters: queryOf(request) }),
     responses: {
-      [status]:
-        status === 204 ? { description: 'Done' } : { description: 'Done', content: json(schemaOf(response, 'output')) },
+      [status]: {
+        description: isStream ? 'An event for each' : 'Done',
+        ...(status === 204 ? {} : { content: isStream ? { 'text/event-stream': { schema: answer } } : json(answer) }),
+      },
       ...Object.fromEntries([...problems].map(each => [each, { $ref: '#/components/responses/Problem' }])),
     },
   };
