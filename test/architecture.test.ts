@@ -44,6 +44,10 @@ const core = [
   'services/worker/response-framing.ts',
   'services/lib/attempt-limiter.ts',
   'services/lib/rest/http-status.ts',
+  'services/naming/host-port.ts',
+  'services/naming/record.ts',
+  'services/naming/response-limiter.ts',
+  'services/naming/zone.ts',
   'services/demo/message-list.ts',
   'services/demo/post-id.ts',
   'services/demo/post.ts',
@@ -321,7 +325,7 @@ describe('the project', () => {
   test('is read: its services are there', () => {
     expect(project.length).toBeGreaterThan(50);
     const services = new Set(project.map(({ path }) => serviceOf(path)));
-    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'proxy', 'up', 'worker'])
+    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'naming', 'proxy', 'up', 'worker'])
       expect(services).toContain(service);
     const transaction = project.find(({ path }) => path === 'services/proxy/transaction.ts');
     expect(transaction?.imports).toContainEqual({ to: 'services/proxy/fields.ts', isType: false, isLazy: false });

@@ -44,6 +44,7 @@ export const exchanges = {
   },
   'proxy.events': { name: 'proxy.events', type: 'topic', why: 'leases, cancels and figures: fresh or nothing' },
   m: { name: 'm', type: 'topic', why: "a process's own queues, key m.<id>.…; topic, so that rights can name the key" },
+  'naming.events': { name: 'naming.events', type: 'topic', why: 'key = name; fresh, or naming is asked' },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
 
@@ -75,6 +76,11 @@ export const messages = {
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
+  'warren.naming.v1.NameChanged': {
+    exchange: 'naming.events',
+    persistent: false,
+    why: 'the record can be asked for at any time',
+  },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -116,6 +122,19 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
   };
 }
 
+/** Where naming is called; as the directory is. */
+export function namingRpc(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'naming.rpc',
+      // A second one would know other names: it stands by.
+      arguments: { 'x-single-active-consumer': true, ...(kind === 'quorum' ? quorum : {}) },
+      why: 'durable, so that calls wait for a naming that restarts; a call that nobody takes expires',
+    },
+    bindings: [{ exchange: 'm', key: 'naming.rpc' }],
+  };
+}
+
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
   queue: {
@@ -141,6 +160,10 @@ export const roles = {
   }),
   demo: (): Role => ({ exchanges: [exchanges['demo.posts']], queues: [demoPosts] }),
   directory: (kind: QueueKind): Role => ({ exchanges: [exchanges.m], queues: [directoryRpc(kind)] }),
+  naming: (kind: QueueKind): Role => ({
+    exchanges: [exchanges.m, exchanges['naming.events']],
+    queues: [namingRpc(kind)],
+  }),
   /** Calls and answers only. */
   caller: (): Role => ({ exchanges: [exchanges.m], queues: [] }),
 };

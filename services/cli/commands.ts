@@ -6,6 +6,8 @@ import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
 import { health } from './health.ts';
+import { namesList, namesResolve, namesWatch } from './names.ts';
+import { naming } from './naming.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -20,6 +22,10 @@ export const commands: readonly Command[] = [
   worker,
   demo,
   directory,
+  naming,
+  namesList,
+  namesResolve,
+  namesWatch,
   usersAdd,
   usersList,
   usersPasswd,

@@ -21,7 +21,7 @@ export const health: Command = {
 };
 
 function isService(word: string | undefined): word is CommandName {
-  return commandNames.some(name => name === word && !['config', 'status', 'users'].includes(name));
+  return commandNames.some(name => name === word && !['config', 'status', 'users', 'names'].includes(name));
 }
 
 /**
