@@ -46,6 +46,7 @@ function serve(socket: Socket, zones: () => Zones, idleMs: number): () => void {
     answerHeld();
   };
   const answerHeld = (): void => {
+    if (socket.destroyed) return;
     const answers: Buffer[] = [];
     let at = 0;
     let unsent = socket.writableLength;
@@ -68,13 +69,13 @@ function serve(socket: Socket, zones: () => Zones, idleMs: number): () => void {
       socket.write(Buffer.concat(answers));
     }
     // Whoever does not take its answers is not read from, until it does or its time is over.
-    if (socket.writableLength > mostUnsent) {
+    if (socket.writableNeedDrain) {
       socket.pause();
       socket.once('drain', () => {
         socket.resume();
         answerHeld();
       });
-    }
+    } else if (unsent > mostUnsent) setImmediate(answerHeld);
   };
   socket.on('data', onData);
   return () => clearTimeout(timer);

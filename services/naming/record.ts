@@ -131,7 +131,7 @@ function renewHolder(
   if (holder === undefined || holder.epoch < epoch) return { state, refusal: 'unknown' };
   if (holder.epoch > epoch || holder.memberId !== memberId) return { state, refusal: 'epoch' };
   const renewed = { ...holder, logOffset: Math.max(holder.logOffset, logOffset), leaseEndsAt: now + leaseMs };
-  return { state: { ...state, holder: renewed } };
+  return { state: { holder: renewed, latents: without(state.latents, memberId) } };
 }
 
 function renewLatent(
