@@ -5,7 +5,11 @@ import type { UnaryClient } from '../lib/rpc/definition.ts';
 
 export type DirectoryClient = UnaryClient<typeof DirectoryServiceDefinition>;
 
-/** The directory, called over the bus. @param bus of any role that may publish to `m` and bind its own queue to it */
-export function directoryClient(bus: Bus): DirectoryClient {
-  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition);
+/**
+ * The directory, called over the bus.
+ * @param bus of any role that may publish to `m` and bind its own queue to it
+ * @param options `from`: the directory's broker account, whose answers alone count
+ */
+export function directoryClient(bus: Bus, options: { from?: string } = {}): DirectoryClient {
+  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition, options);
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { NameChanged } from '../../proto/gen/warren/naming/v1/naming.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
+import { type Rights, rights } from '../../services/bus/rights.ts';
 import { type QueueKind, type Role, roles } from '../../services/bus/topology.ts';
 import { brokerAccountOf, type MemberId } from '../../services/lib/identity/member-id.ts';
 import { randomHex } from '../../services/lib/random.ts';
@@ -33,9 +34,9 @@ let naming: RunningNaming;
 let dataDir = '';
 let token = '';
 
-function urlOf(member: MemberId): string {
+function urlOf(account: string): string {
   const url = new URL(broker.url);
-  url.username = brokerAccountOf(member);
+  url.username = account;
   url.password = password;
   return url.href;
 }
@@ -60,12 +61,15 @@ beforeAll(async () => {
   broker = await ownBroker({ management: true });
   const accounts = await accountsOf(broker);
   if (typeof accounts === 'string') throw new Error(accounts);
-  const rights = { configure: '.*', write: '.*', read: '.*' };
-  await accounts.create([ann, bob].map(id => ({ name: brokerAccountOf(id), password, rights })));
+  const account = (name: string, { topics, ...patterns }: Rights) => ({ name, password, rights: patterns, topics });
+  await accounts.create([
+    account('naming', rights.naming()),
+    ...[ann, bob].map(id => account(brokerAccountOf(id), rights.member(id))),
+  ]);
   dataDir = await temporaryDir();
-  serverBus = bus(roles.naming('classic'));
+  serverBus = bus(roles.naming('classic'), urlOf('naming'));
   adminBus = bus(roles.caller());
-  for (const id of [ann, bob]) memberBuses.set(id, bus(roles.caller(), urlOf(id)));
+  for (const id of [ann, bob]) memberBuses.set(id, bus(roles.caller(), urlOf(brokerAccountOf(id))));
   naming = await start(serverBus, dataDir);
   token = (await readFile(join(namingDir(dataDir), 'token'), 'utf8')).trim();
   await Promise.all([serverBus, adminBus, ...memberBuses.values()].map(each => each.ready()));
@@ -87,7 +91,7 @@ interface Way {
 }
 
 const overRest: Way = { of: () => restNamingClient(naming.url, token), name: member => member };
-const overBus: Way = { of: member => namingClient(busOf(member)), name: () => '' };
+const overBus: Way = { of: member => namingClient(busOf(member), { from: 'naming' }), name: () => '' };
 
 type Refused = [what: string, call: (to: NamingClient, me: string) => Promise<unknown>, failure: object];
 
@@ -234,9 +238,7 @@ describe('over the bus alone', () => {
   test('changes are told on naming.events, with the name as key', async () => {
     const name = `${uniqueName('name')}.lab`;
     const heard: NameChanged[] = [];
-    const watcher = bus({ exchanges: [], queues: [] });
-    onTestFinished(() => watcher.close(200));
-    await watcher.consume(
+    const consumer = await busOf(bob).consume(
       { name: '', exclusive: true, why: 'test' },
       ({ body, type }) => {
         expect(type).toBe('warren.naming.v1.NameChanged');
@@ -245,7 +247,7 @@ describe('over the bus alone', () => {
       },
       { prefetch: 10, bindings: () => [{ exchange: 'naming.events', key: name }] },
     );
-    await watcher.ready();
+    onTestFinished(() => consumer.close());
     const me = namingClient(busOf(ann));
     await me.register(held(`${uniqueName('other')}.lab`));
     await me.register(held(name));
