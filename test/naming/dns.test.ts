@@ -282,7 +282,7 @@ describe('over TCP', () => {
   });
 
   test('one address has so many connections, and others still have theirs', async () => {
-    const few = await start({ tcp: { idleMs: 10_000, connections: 10, connectionsOfOne: 2 } });
+    const few = await start({ tcp: { idleMs: 600_000, connections: 10, connectionsOfOne: 2 } });
     onTestFinished(() => few.close());
     const [first] = [await open(few.port), await open(few.port)];
     const third = await open(few.port);

@@ -65,8 +65,9 @@ describe('what has been answered', () => {
 
   test('a renewal that says nothing new is not written', async () => {
     const dir = await temporaryDir();
-    const { members } = await start(new World(), dir);
+    const { members, world } = await start(new World(), dir);
     await members.register(held(1), calling(ann));
+    world.clock = 1_000;
     const written = async (): Promise<number> => (await stat(join(dir, 'naming.db-wal'))).size;
     const before = await written();
     const renewal = { name, memberId: '', epoch: 1, logOffset: 0, isDraining: false };
