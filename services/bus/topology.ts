@@ -114,6 +114,12 @@ export const messages = {
     persistent: false,
     why: 'the record can be asked for at any time',
   },
+  'warren.directory.v1.Announcement': {
+    exchange: 'p2p.index',
+    persistent: true,
+    why: 'said once; lost, the directory is wrong until the next snapshot',
+  },
+  'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -196,6 +202,32 @@ export function namingRpc(kind: QueueKind): BoundQueue {
   };
 }
 
+/** What members announce, in order; it waits here while the directory is away. */
+export function directoryIndex(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.index',
+      arguments: {
+        'x-single-active-consumer': true,
+        // About 175,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
+        'x-max-length-bytes': 32 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable, so that a directory that was away catches up; bounded; refused announcements are dropped',
+    },
+    bindings: [{ exchange: 'p2p.index', key: '*' }],
+  };
+}
+
+/** Where the directory hears of transfers. */
+export const directoryTransfers: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: { 'x-max-length': 10_000 },
+  why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
+};
+
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
   queue: {
@@ -236,7 +268,7 @@ export const roles = {
   /** All that members need, too: so nobody waits for anybody but the directory. */
   directory: (kind: QueueKind): Role => ({
     exchanges: heardByMembers,
-    queues: [directoryRpc(kind), directoryEnrol(kind)],
+    queues: [directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
   }),
   naming: (kind: QueueKind): Role => ({
     exchanges: [exchanges.m, exchanges['naming.events']],

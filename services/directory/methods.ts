@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { mistakeIn, type RestMethod } from '../lib/rest/method.ts';
+import type { RestMethod } from '../lib/rest/method.ts';
+import { mistakeIn } from '../lib/rest/mistake.ts';
+import { fileMethods, indexState } from './file-methods.ts';
 
 const username = z
   .string()
@@ -19,7 +21,13 @@ const addresses = z
   .default([])
   .meta({ description: 'Where others can reach the peer, best first; none: over the bus only.' });
 
-const peerId = z.string().meta({ description: 'Of one session; no secret.' });
+const peerId = z.string().meta({ description: 'The member’s id, or of one session; no secret.' });
+
+const digits = (count: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${count}}$`), `must be ${count} lower-case hexadecimal digits`)
+    .optional();
 const leaseMs = z
   .int()
   .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
@@ -51,6 +59,8 @@ export const methods = {
       username: z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters'),
       password: anyPassword,
       addresses,
+      memberKey: digits(64).meta({ description: 'Ed25519, of a member that logs in as such.' }),
+      memberSignature: digits(128).meta({ description: 'The member’s, over this request: see directory.proto.' }),
     }),
     response: z.strictObject({
       token: z.string().meta({ description: 'Whoever has it is the account, until it expires or is logged out.' }),
@@ -77,7 +87,7 @@ export const methods = {
     status: 200,
     needsToken: true,
     request: z.strictObject({ addresses }),
-    response: z.strictObject({ leaseMs }),
+    response: z.strictObject({ leaseMs, index: indexState.optional() }),
     failures: ['UNAUTHENTICATED'],
   },
   listPeers: {
@@ -99,6 +109,7 @@ export const methods = {
     }),
     failures: ['UNAUTHENTICATED'],
   },
+  ...fileMethods,
 } as const satisfies Record<string, RestMethod>;
 
 export type MethodName = keyof typeof methods;

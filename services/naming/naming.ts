@@ -1,7 +1,7 @@
 import type { NameRecord, NamingServiceDefinition } from '../../proto/gen/warren/naming/v1/naming.ts';
 import { AttemptLimiter } from '../lib/attempt-limiter.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
-import { mistakeIn } from '../lib/rest/method.ts';
+import { mistakeIn } from '../lib/rest/mistake.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import { type MethodName, methods } from './methods.ts';

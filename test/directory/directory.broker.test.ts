@@ -15,6 +15,7 @@ import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker, temporaryDir, uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import type { Methods } from './directory-under-test.ts';
+import { fileOf, idOf } from './index-under-test.ts';
 import { askMethod } from './rest-client.ts';
 
 /** Every call the directory knows, over REST and over the bus: the same answers, the same refusals. */
@@ -67,6 +68,17 @@ function overRest(base: string): Methods {
     methodNames.map(name => [name, (request: object) => call(name, request)]),
   ) as unknown as Methods;
 }
+
+const notFound = { status: 'NOT_FOUND', code: 'DIRECTORY_FILE' };
+const invalid = (message: RegExp) => ({
+  status: 'INVALID_ARGUMENT',
+  code: 'DIRECTORY_REQUEST',
+  message: expect.stringMatching(message),
+});
+const say = (to: Methods, token: string, wrong: object) =>
+  to.index({ token, files: [{ ...fileOf('a'), ...wrong }], counter: 0, part: 0, parts: 0 });
+const look = (to: Methods, token: string, wrong: object) =>
+  to.search({ token, q: '', type: '', minSize: 0, maxSize: 0, after: '', ...wrong });
 
 type Refused = [what: string, call: (to: Methods) => Promise<unknown>, failure: object];
 
@@ -146,11 +158,71 @@ describe.each([
         ['logout', to => to.logout({ token })],
         ['ping', to => to.ping({ token, addresses: [] })],
         ['listPeers', to => to.listPeers({ token, after: '' })],
+        ['index', to => say(to, token, {})],
+        ['download', to => to.download({ token, file: 'a', all: false })],
+        ['upload', to => to.upload({ token })],
+        ['search', to => look(to, token, {})],
+        ['getFile', to => to.getFile({ token, id: '0'.repeat(64) })],
       ];
       return calls.map(([name, call]): Refused => [`${name} with the token "${token}"`, call, failure]);
     }),
   ])('%s is refused with its code', async (_, call, failure) => {
     await expect(call(me)).rejects.toMatchObject(failure);
+  });
+
+  test('what a peer shares the others find, by words, name and id; and who could take a file', async () => {
+    const holder = await me.login({ username, password, addresses });
+    const { token } = await me.login({ username, password, addresses: ['other:1'] });
+    const [id, word] = [idOf(username), uniqueName('word').replace('-', '')];
+    const file = { id, name: `${username}/new\nline ${word}.txt`, size: 5, modifiedMs: 7 };
+    const said = await me.index({ token: holder.token, files: [file], counter: 0, part: 0, parts: 0 });
+    expect(methods.index.response.parse(said)).toEqual({ index: { counter: 1, files: 1, refused: '' } });
+    const source = { peerId: holder.peerId, username, addresses, file };
+    for (const what of [id, file.name, `new\nline ${word}.txt`])
+      for (const all of [false, true]) {
+        const { sources } = methods.download.response.parse(await me.download({ token, file: what, all }));
+        expect(sources).toEqual([source]);
+      }
+    const wanted = { token, q: `LINE ${word.slice(0, -2)}*`, type: 'txt', minSize: 5, maxSize: 5, after: '' };
+    const found = methods.search.response.parse(await me.search(wanted));
+    expect(found).toEqual({
+      files: [{ id, name: file.name, size: 5, type: 'txt', peers: 1, downloads: 0 }],
+      next: '',
+      isCut: false,
+    });
+    expect((await me.search({ ...wanted, minSize: 6, maxSize: 0 })).files).toEqual([]);
+    expect(methods.getFile.response.parse(await me.getFile({ token, id }))).toEqual({
+      ...{ id, size: 5, type: 'txt', names: [file.name], sources: [source], holders: 1 },
+      ...{ downloads: 0, times: 0, bytes: 0, last: [] },
+    });
+    const other = methods.upload.response.parse(await me.upload({ token }));
+    expect(other.peerId).toMatch(/^[\w-]{36}$/);
+    expect(methods.ping.response.parse(await me.ping({ token: holder.token, addresses: [] }))).toEqual({
+      leaseMs: 30_000,
+      index: { counter: 1, files: 1, refused: '' },
+    });
+  });
+
+  test.each<[string, (to: Methods, token: string) => Promise<unknown>, object]>([
+    ['a file that nobody has', (to, token) => to.download({ token, file: 'none', all: false }), notFound],
+    ['an id that nobody has', (to, token) => to.getFile({ token, id: '0'.repeat(64) }), notFound],
+    ['an id that is none', (to, token) => to.getFile({ token, id: 'x' }), invalid(/^id: must be 64/)],
+    [
+      'a name that leaves the share',
+      (to, token) => say(to, token, { name: '../a' }),
+      invalid(/^files.0.name: must be/),
+    ],
+    ['a size that is none', (to, token) => say(to, token, { size: 2 ** 53 - 1, id: '' }), invalid(/^files.0.id/)],
+    [
+      'a search that is too long',
+      (to, token) => look(to, token, { q: 'x'.repeat(257) }),
+      invalid(/^q: must be at most/),
+    ],
+    ['a page that is none', (to, token) => look(to, token, { after: '-1' }), invalid(/^after: /)],
+    ['a type that is none', (to, token) => look(to, token, { type: '.txt' }), invalid(/^type: /)],
+  ])('%s is refused with its code', async (_, call, failure) => {
+    const { token } = await me.login({ username, password, addresses });
+    await expect(call(me, token)).rejects.toMatchObject(failure);
   });
 
   test('attempts on an account are counted together', async () => {

@@ -5,9 +5,10 @@ import { asCallFailure, CallFailure } from '../rpc/call-failure.ts';
 import type { Caller } from '../rpc/definition.ts';
 import { sendEvents } from './events.ts';
 import { httpStatus } from './http-status.ts';
+import type { RestMethod } from './method.ts';
 import { formatOpenApi, type RestApi } from './openapi.ts';
 
-export const bodyLimitBytes = 16 * 1024;
+const usualLimitBytes = 16 * 1024;
 const deadlineMs = 10_000;
 
 /** RFC 9457, with the stable `code` beside what the RFC names. */
@@ -27,11 +28,13 @@ export type RestCall<Name extends string> = (
 /**
  * A service over REST: `api.methods` says what there is. Answers are `no-store`; errors are problems with one line in
  * `detail`. `/livez` and `/openapi.json` are for everybody.
+ * @param refuseAtLength what a token is answered before a body is read that may be larger than others; undefined: it is read
  */
 export function createRestApp<Name extends string>(
   api: RestApi<Name>,
   call: RestCall<Name>,
   warn: (line: string) => void,
+  refuseAtLength: (token: string) => CallFailure | undefined = () => undefined,
 ): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -48,10 +51,12 @@ export function createRestApp<Name extends string>(
   app.all(['/livez', '/openapi.json'], allowOnly('GET, HEAD'));
 
   for (const name of Object.keys(api.methods) as Name[]) {
-    const { verb, path, status, isStream } = api.methods[name];
+    const { verb, path, status, isStream, bodyLimitBytes = usualLimitBytes }: RestMethod = api.methods[name];
     const readers = verb === 'post' ? [mustBeJson, express.json({ limit: bodyLimitBytes })] : [];
+    if (bodyLimitBytes > usualLimitBytes)
+      readers.unshift((request, _response, next) => next(refuseAtLength(bearer(request.get('authorization')))));
     app[verb](path, ...readers, async (request, response) => {
-      const given: unknown = verb === 'post' ? (request.body ?? {}) : { ...request.query };
+      const given: unknown = verb === 'post' ? (request.body ?? {}) : { ...request.query, ...request.params };
       if (typeof given !== 'object' || given === null || Array.isArray(given))
         throw new CallFailure(
           'INVALID_ARGUMENT',
@@ -106,7 +111,7 @@ function unreadable(thrown: unknown): { status: number; detail: string } | undef
   if (thrown instanceof CallFailure || !(thrown instanceof Error)) return undefined;
   const status: unknown = Reflect.get(thrown, 'status');
   if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
-  if (status === 413) return { status, detail: `the body is over ${bodyLimitBytes / 1024} KiB` };
+  if (status === 413) return { status, detail: `the body is over ${Number(Reflect.get(thrown, 'limit')) / 1024} KiB` };
   const isJson = Reflect.get(thrown, 'type') === 'entity.parse.failed';
   return { status, detail: isJson ? 'the body is not valid JSON' : 'the request cannot be read' };
 }

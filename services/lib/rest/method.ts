@@ -12,15 +12,10 @@ export interface RestMethod {
   readonly needsToken: boolean;
   /** Answers many times, as server-sent events, until the asker has enough. */
   readonly isStream?: true;
-  /** Without the token. Of `get` the query. */
+  /** Without the token. Of `get` the query, and what the path has in it (`:id`). */
   readonly request: z.ZodObject;
+  /** Of a body that may be larger than others. */
+  readonly bodyLimitBytes?: number;
   readonly response: z.ZodObject;
   readonly failures: readonly CallStatus[];
-}
-
-/** What is wrong with a value, in one line without the value. */
-export function mistakeIn(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return `${where}${issue?.message ?? 'not valid'}`;
 }

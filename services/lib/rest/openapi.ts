@@ -17,7 +17,8 @@ export function formatOpenApi({ service, version, methods }: RestApi): object {
     '/openapi.json': { get: { summary: 'This text', responses: { 200: { description: 'OpenAPI 3.1' } } } },
   };
   for (const [name, method] of Object.entries(methods)) {
-    const { path, verb } = method;
+    const { verb } = method;
+    const path = templateOf(method.path);
     paths[path] = { ...paths[path], [verb]: operation(name, method) };
   }
   return {
@@ -56,7 +57,7 @@ function operation(operationId: string, method: RestMethod): object {
     ...(needsToken ? { security: [{ token: [] }] } : {}),
     ...(verb === 'post'
       ? { requestBody: { required: !request.safeParse({}).success, content: json(schemaOf(request, 'input')) } }
-      : { parameters: queryOf(request) }),
+      : { parameters: parametersOf(request, method.path) }),
     responses: {
       [status]: {
         description: isStream ? 'An event for each' : 'Done',
@@ -67,10 +68,16 @@ function operation(operationId: string, method: RestMethod): object {
   };
 }
 
-function queryOf(request: z.ZodObject): object[] {
+/** A path of ours, `/files/:id`, as OpenAPI writes it: `/files/{id}`. */
+export function templateOf(path: string): string {
+  return path.replaceAll(/:(\w+)/g, '{$1}');
+}
+
+function parametersOf(request: z.ZodObject, path: string): object[] {
+  const inPath = path.split('/');
   return Object.entries(request.shape).map(([name, schema]) => ({
     name,
-    in: 'query',
+    in: inPath.includes(`:${name}`) ? 'path' : 'query',
     required: !z.safeParse(schema, undefined).success,
     schema: schemaOf(schema as z.ZodType, 'input'),
   }));
