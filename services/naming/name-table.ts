@@ -13,7 +13,7 @@ import {
   restored,
   unserved,
 } from './record.ts';
-import type { NamingStore } from './store.ts';
+import type { NamingStore, StateChange } from './store.ts';
 
 /** What has happened to a name, with how it stands now. */
 export interface Change {
@@ -26,6 +26,13 @@ export interface TableNeeds {
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   readonly warn: (line: string) => void;
+}
+
+interface Waiting {
+  readonly name: string;
+  readonly event: NameEvent;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export const maxNames = 10_000;
@@ -44,6 +51,7 @@ export class NameTable {
   readonly #above = new Map<string, number>();
   readonly #listeners = new Set<(change: Change) => void>();
   #sorted: readonly string[] | undefined;
+  readonly #waiting: Waiting[] = [];
   #changes = 0;
 
   constructor({ store, clock, warn }: TableNeeds, { leaseMs }: { leaseMs: number }) {
@@ -78,22 +86,55 @@ export class NameTable {
     return this.#changes;
   }
 
-  /** @throws CallFailure NAMING_STORE (nothing has changed then), NAMING_FULL */
-  apply(name: string, event: NameEvent): Outcome {
-    const before = this.#names.get(name) ?? unserved;
-    const now = this.#clock();
-    const outcome = applyEvent(before, event, { now, leaseMs: this.#leaseMs, maxLatents });
-    if (outcome.state === before) return outcome;
-    this.#admit(name, event);
-    this.#put(name, before, outcome.state);
-    return outcome;
+  /**
+   * What comes in one turn is written together: a disk takes a millisecond or two for each time that it is asked to be sure.
+   * Rejects with a CallFailure: NAMING_STORE (nothing has changed then), NAMING_FULL.
+   */
+  apply(name: string, event: NameEvent): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ name, event, resolve, reject });
+      if (this.#waiting.length === 1) setImmediate(() => this.flush());
+    });
   }
 
-  /** @returns whether there was such a name */
+  /** Does what waits now. */
+  flush(): void {
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    const next = new Map<string, NameState>();
+    const done: (() => void)[] = [];
+    const accepted: Waiting[] = [];
+    for (const each of waiting) {
+      const { name, event, resolve, reject } = each;
+      const before = next.get(name) ?? this.#names.get(name) ?? unserved;
+      const rules = { now: this.#clock(), leaseMs: this.#leaseMs, maxLatents };
+      try {
+        const outcome = applyEvent(before, event, rules);
+        if (outcome.state !== before) {
+          this.#admit(name, event, next);
+          next.set(name, outcome.state);
+        }
+        accepted.push(each);
+        done.push(() => resolve(outcome));
+      } catch (error) {
+        reject(error);
+      }
+    }
+    try {
+      this.#put(next);
+    } catch (error) {
+      for (const { reject } of accepted) reject(error);
+      return;
+    }
+    for (const tell of done) tell();
+  }
+
+  /** @returns whether there was such a name @throws CallFailure NAMING_STORE */
   forget(name: string): boolean {
+    this.flush();
     const before = this.#names.get(name);
     if (before === undefined) return false;
-    this.#write(name, before, unserved);
+    this.#write([{ name, before, after: unserved }]);
     this.#drop(name);
     this.#tell({ kind: 'forgotten', record: recordOf(name, unserved, this.#clock()) });
     return true;
@@ -101,17 +142,17 @@ export class NameTable {
 
   /** Sees which leases have ended. */
   sweep(): void {
+    this.flush();
+    const now = this.#clock();
+    const next = new Map<string, NameState>();
     for (const [name, state] of this.#names) {
-      const now = this.#clock();
       const { state: after } = applyEvent(state, { kind: 'expire' }, { now, leaseMs: this.#leaseMs, maxLatents });
-      if (after === state) continue;
-      try {
-        this.#put(name, state, after);
-      } catch (error) {
-        // They stay a little longer: reading counts leases by itself.
-        this.#warn(messageOf(error));
-        return;
-      }
+      if (after !== state) next.set(name, after);
+    }
+    try {
+      this.#put(next);
+    } catch {
+      // They stay a little longer: reading counts leases by itself.
     }
   }
 
@@ -120,17 +161,21 @@ export class NameTable {
     return () => this.#listeners.delete(listener);
   }
 
-  #put(name: string, before: NameState, after: NameState): void {
-    this.#write(name, before, after);
-    const isNew = !this.#names.has(name);
-    if (after.holder === undefined && after.latents.size === 0) this.#drop(name);
-    else this.#names.set(name, after);
-    if (isNew && this.#names.has(name)) {
-      this.#count(name, 1);
-      this.#sorted = undefined;
+  #put(next: ReadonlyMap<string, NameState>): void {
+    const changes = [...next].map(([name, after]) => ({ name, before: this.#names.get(name) ?? unserved, after }));
+    this.#write(changes);
+    for (const { name, before, after } of changes) {
+      if (after.holder === undefined && after.latents.size === 0) this.#drop(name);
+      else {
+        if (!this.#names.has(name)) {
+          this.#count(name, 1);
+          this.#sorted = undefined;
+        }
+        this.#names.set(name, after);
+      }
+      for (const kind of changesBetween(before, after))
+        this.#tell({ kind, record: recordOf(name, after, this.#clock()) });
     }
-    for (const kind of changesBetween(before, after))
-      this.#tell({ kind, record: recordOf(name, after, this.#clock()) });
   }
 
   #drop(name: string): void {
@@ -139,11 +184,16 @@ export class NameTable {
     this.#sorted = undefined;
   }
 
-  #write(name: string, before: NameState, after: NameState): void {
+  #write(changes: readonly StateChange[]): void {
     try {
-      this.#store.write(name, before, after);
+      this.#store.write(changes);
     } catch (cause) {
-      this.#warn(`cannot write ${name}: ${messageOf(cause)}`);
+      this.#warn(
+        `cannot write ${changes
+          .map(({ name }) => name)
+          .join(', ')
+          .slice(0, 200)}: ${messageOf(cause)}`,
+      );
       throw new CallFailure('UNAVAILABLE', 'NAMING_STORE', 'cannot be written now: try again', {
         cause,
         retryAfterMs: 1_000,
@@ -151,14 +201,17 @@ export class NameTable {
     }
   }
 
-  #admit(name: string, event: NameEvent): void {
+  /** @param next what is about to be, beside what is */
+  #admit(name: string, event: NameEvent, next: ReadonlyMap<string, NameState>): void {
     const full = (what: string): CallFailure => new CallFailure('RESOURCE_EXHAUSTED', 'NAMING_FULL', what);
-    const state = this.#names.get(name);
-    if (state === undefined && this.#names.size >= maxNames) throw full(`there are ${maxNames} names already`);
+    const added = [...next.keys()].filter(each => !this.#names.has(each));
+    const state = next.get(name) ?? this.#names.get(name);
+    if (state === undefined && this.#names.size + added.length >= maxNames)
+      throw full(`there are ${maxNames} names already`);
     const memberId = memberOf(event);
     if (memberId === undefined || (state !== undefined && isOf(state, memberId))) return;
-    let count = 0;
-    for (const each of this.#names.values()) if (isOf(each, memberId)) count++;
+    let count = added.filter(each => isOf(next.get(each) ?? unserved, memberId)).length;
+    for (const [each, known] of this.#names) if (isOf(next.get(each) ?? known, memberId)) count++;
     if (count >= maxNamesOfOne) throw full(`a member may serve ${maxNamesOfOne} names, and this one has them`);
   }
 

@@ -56,10 +56,10 @@ export function createNaming({ table, clock, random }: NamingNeeds, { leaseMs }:
   });
 
   /** @throws CallFailure for what the record does not allow */
-  const apply = (name: string, event: NameEvent): { record: NameRecord; leaseMs: number } => {
-    const { refusal, state } = table.apply(name, event);
+  const apply = async (name: string, event: NameEvent): Promise<{ record: NameRecord; leaseMs: number }> => {
+    const { refusal, state } = await table.apply(name, event);
     if (refusal !== undefined) throw refused(refusal, name, state);
-    return { record: viewOf(name), leaseMs };
+    return { record: recordOf(name, state, clock()), leaseMs };
   };
 
   const handlersFor = (whoMayBe: (asked: string, caller: Caller) => MemberId, mayForget: boolean): NamingHandlers => {
@@ -80,7 +80,7 @@ export function createNaming({ table, clock, random }: NamingNeeds, { leaseMs }:
         return apply(name, { kind: 'renew', memberId: whoMayBe(memberId, caller), ...rest });
       },
       async leave({ name, memberId }, caller) {
-        apply(name, { kind: 'leave', memberId: whoMayBe(memberId, caller) });
+        await apply(name, { kind: 'leave', memberId: whoMayBe(memberId, caller) });
         return {};
       },
       async forget({ name }) {
@@ -112,8 +112,8 @@ export function createNaming({ table, clock, random }: NamingNeeds, { leaseMs }:
           throw new CallFailure('NOT_FOUND', 'NAMING_NO_LATENT', `no latent of ${name} is ready to take it`);
         return { latent: found, epoch: state.holder?.epoch ?? 0 };
       },
-      watch({ name }, { signal }) {
-        return watchers.watch(name, signal);
+      watch({ name }, caller) {
+        return watchers.watch(name, caller);
       },
     };
     const checked = Object.entries(handlers).map(([name, handler]) => {

@@ -88,6 +88,7 @@ export async function startNaming(
     const store = new NamingStore(dir);
     ends.push(() => store.close());
     const table = new NameTable({ store, clock, warn }, { leaseMs });
+    ends.push(() => table.flush());
     const sweep = setInterval(() => table.sweep(), Math.ceil(leaseMs / 6));
     ends.push(() => clearInterval(sweep));
     ends.push(

@@ -5,6 +5,13 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import type { Holder, LatentServer, NameState } from './record.ts';
 
+/** What has become of a name. */
+export interface StateChange {
+  readonly name: string;
+  readonly before: NameState;
+  readonly after: NameState;
+}
+
 const version = 1;
 
 const schema = `
@@ -95,8 +102,16 @@ export class NamingStore {
     return names;
   }
 
-  /** Writes what differs, and returns when it is on the disk. Leases that go on are no difference. */
-  write(name: string, before: NameState, after: NameState): void {
+  /** Writes what differs, all or nothing, and returns when it is on the disk. Leases that go on are no difference. */
+  write(changes: readonly StateChange[]): void {
+    const acts = changes.flatMap(change => this.#actsOf(change));
+    if (acts.length === 0) return;
+    this.#transaction(() => {
+      for (const act of acts) act();
+    });
+  }
+
+  #actsOf({ name, before, after }: StateChange): (() => void)[] {
     const { putHolder, dropHolder, putLatent, dropLatent } = this.#statements;
     const acts: (() => void)[] = [];
     const { holder } = after;
@@ -112,10 +127,7 @@ export class NamingStore {
     }
     for (const memberId of before.latents.keys())
       if (!after.latents.has(memberId)) acts.push(() => dropLatent.run(name, memberId));
-    if (acts.length === 0) return;
-    this.#transaction(() => {
-      for (const act of acts) act();
-    });
+    return acts;
   }
 
   close(): void {

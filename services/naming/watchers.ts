@@ -1,8 +1,11 @@
 import type { NameChanged, WatchResponse } from '../../proto/gen/warren/naming/v1/naming.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
+import type { Caller } from '../lib/rpc/definition.ts';
 import type { NameTable } from './name-table.ts';
 
 const maxWatchers = 100;
+/** Of one address. */
+const maxOfOne = 20;
 /** Changes that wait for a watcher that does not read; then it is sent away, and asks anew. */
 const maxBehind = 100;
 
@@ -10,7 +13,8 @@ const maxBehind = 100;
 export class Watchers {
   readonly #table: NameTable;
   readonly #current: (name: string) => NameChanged[];
-  readonly #ends = new Set<() => void>();
+  /** What ends each, and whose it is. */
+  readonly #ends = new Map<() => void, string>();
 
   constructor(table: NameTable, current: (name: string) => NameChanged[]) {
     this.#table = table;
@@ -18,13 +22,14 @@ export class Watchers {
   }
 
   /** @param name '' for all @throws CallFailure NAMING_WATCHERS when there are too many; later NAMING_SLOW for who does not read */
-  watch(name: string, signal: AbortSignal): AsyncIterable<WatchResponse> {
-    if (this.#ends.size >= maxWatchers)
-      throw new CallFailure('RESOURCE_EXHAUSTED', 'NAMING_WATCHERS', `there are ${maxWatchers} watchers already`);
-    return this.#follow(name, signal);
+  watch(name: string, { address, signal }: Caller): AsyncIterable<WatchResponse> {
+    const own = [...this.#ends.values()].filter(each => each === address).length;
+    if (this.#ends.size >= maxWatchers || own >= maxOfOne)
+      throw new CallFailure('RESOURCE_EXHAUSTED', 'NAMING_WATCHERS', 'there are as many watchers as may be');
+    return this.#follow(name, address, signal);
   }
 
-  async *#follow(name: string, signal: AbortSignal): AsyncGenerator<WatchResponse> {
+  async *#follow(name: string, address: string, signal: AbortSignal): AsyncGenerator<WatchResponse> {
     let waiting = this.#current(name);
     let isEnded = signal.aborted;
     let isSlow = false;
@@ -39,7 +44,7 @@ export class Watchers {
       else waiting.push(change);
       wake();
     });
-    this.#ends.add(end);
+    this.#ends.set(end, address);
     signal.addEventListener('abort', end);
     try {
       while (!isEnded) {
@@ -64,6 +69,6 @@ export class Watchers {
 
   /** Ends all of them. */
   close(): void {
-    for (const end of this.#ends) end();
+    for (const end of this.#ends.keys()) end();
   }
 }

@@ -5,8 +5,8 @@ import { connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startDns } from '../../services/naming/dns-server.ts';
-import { digOne } from './dig.ts';
 import { fuzz, packets } from './dns-fuzz.ts';
+import { lookUp } from './look-up.ts';
 import { sample } from './zones-under-test.ts';
 
 test('100,000 random and mutated packets are answered as allowed, or not at all', () => {
@@ -46,7 +46,7 @@ test('100,000 of them over UDP and TCP leave the server as it was', async () => 
     tcp.resume();
     await once(tcp, 'close');
   }
-  expect(await digOne(server.port, 'backend.com', 'A'), `seed ${seed}`).toBe('10.0.0.1');
+  expect(await lookUp(server.port, 'backend.com', 'A'), `seed ${seed}`).toBe('10.0.0.1');
   socket.close();
   await server.close();
   expect(heard).toBeGreaterThan(10_000);

@@ -18,7 +18,7 @@ import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { accountsOf } from '../compliance/accounts.ts';
 import { ownBroker, temporaryDir, uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
-import { digOne } from './dig.ts';
+import { lookUp } from './look-up.ts';
 
 /** Every call that naming knows, over REST and over the bus: the same answers, the same refusals. */
 
@@ -129,7 +129,7 @@ describe.each([
       ...{ latents: [], latentCount: 0, leaseLeftMs: expect.closeTo(3_000, -3) },
     });
     expect((await b().resolve({ name })).record).toMatchObject({ memberId: ann, epoch: 3 });
-    expect(await digOne(naming.dnsPort, name, 'A')).toBe('10.0.0.1');
+    expect(await lookUp(naming.dnsPort, name, 'A')).toBe('10.0.0.1');
   });
 
   test('it moves by compare-and-set, once, and never back', async () => {
@@ -142,7 +142,7 @@ describe.each([
     await expect(a().register(held(3))).rejects.toMatchObject(stale);
     await expect(a().register(held(4))).rejects.toMatchObject(stale);
     await expect(a().renew(renewal(3, way.name(ann)))).rejects.toMatchObject(stale);
-    expect(await digOne(naming.dnsPort, name, 'TXT')).toContain('"epoch=4"');
+    expect(await lookUp(naming.dnsPort, name, 'TXT')).toContain('epoch=4');
   });
 
   test('latents register, renew, are picked, and leave', async () => {
@@ -170,9 +170,9 @@ describe.each([
     await a().register(held(2));
     await a().leave({ name, memberId: way.name(ann) });
     expect((await a().resolve({ name })).record).toMatchObject({ epoch: 2, memberId: ann, leaseLeftMs: 0 });
-    expect(await digOne(naming.dnsPort, name, 'A')).toBe('');
+    expect(await lookUp(naming.dnsPort, name, 'A')).toBe('');
     await a().renew(renewal(2, way.name(ann)));
-    expect(await digOne(naming.dnsPort, name, 'A')).toBe('10.0.0.1');
+    expect(await lookUp(naming.dnsPort, name, 'A')).toBe('10.0.0.1');
   });
 
   test('all names are listed, without their latents', async () => {

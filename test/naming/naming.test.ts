@@ -63,6 +63,30 @@ describe('what has been answered', () => {
     expect(warned).toEqual([`cannot write ${name}: the disk is full`]);
   });
 
+  test('is written once for all that comes in one turn, in order, all of it or nothing', async () => {
+    const { members, store } = await start();
+    const write = store.write.bind(store);
+    let writes = 0;
+    store.write = changes => {
+      writes++;
+      write(changes);
+    };
+    const burst = (first: number) =>
+      Promise.allSettled(
+        Array.from({ length: 20 }, (_, i) => members.register(held(first + i), calling(member(first + i)))),
+      );
+    const answers = await burst(1);
+    expect(writes).toBe(1);
+    expect(answers.map(each => each.status === 'fulfilled' && each.value.record?.epoch)).toEqual(
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+    store.write = () => {
+      throw new Error('the disk is full');
+    };
+    expect((await burst(21)).every(({ status }) => status === 'rejected')).toBe(true);
+    expect((await members.resolve({ name }, calling(ann))).record?.epoch).toBe(20);
+  });
+
   test('a renewal that says nothing new is not written', async () => {
     const dir = await temporaryDir();
     const { members, world } = await start(new World(), dir);
@@ -219,13 +243,16 @@ describe('watching', () => {
   test('is refused to too many, and ended for who does not read', async () => {
     const { members, operator, world } = await start();
     await members.register(held(1), calling(ann));
-    const watchers = Array.from({ length: 100 }, () =>
-      members.watch({ name: '' }, calling(member(5)))[Symbol.asyncIterator](),
-    );
-    await Promise.all(watchers.map(watcher => watcher.next()));
-    expect(() => members.watch({ name: '' }, calling(ann))).toThrow(
-      expect.objectContaining({ code: 'NAMING_WATCHERS' }),
-    );
+    const watch = (from: number) => members.watch({ name: '' }, calling(member(from)))[Symbol.asyncIterator]();
+    const watchers = Array.from({ length: 100 }, (_, i) => watch(10 + Math.floor(i / 19)));
+    await Promise.all(watchers.slice(0, 19).map(watcher => watcher.next()));
+    const twentieth = watch(10);
+    await twentieth.next();
+    const tooMany = expect.objectContaining({ code: 'NAMING_WATCHERS' });
+    expect(() => watch(10)).toThrow(tooMany);
+    await twentieth.return?.();
+    await Promise.all(watchers.slice(19).map(watcher => watcher.next()));
+    expect(() => watch(99)).toThrow(tooMany);
     for (let epoch = 2; epoch < 150; epoch++) {
       world.clock += 100;
       await operator.register(held(epoch, { memberId: ann }), calling(ann));

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startBackend } from '../support/backend.ts';
 import { temporaryDir } from '../support/broker.ts';
 import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
-import { digOne } from './dig.ts';
+import { lookUp } from './look-up.ts';
 import { member } from './naming-under-test.ts';
 import { askMethod } from './rest-client.ts';
 
@@ -54,7 +54,7 @@ test('what was answered outlives kill -9, at whatever moment; what is told to no
   const { record } = json as { record: { epoch: number; leaseLeftMs: number } };
   expect([answered, answered + 1]).toContain(record.epoch);
   expect(record.leaseLeftMs).toBeGreaterThan(0);
-  expect(await digOne(second.dnsPort, 'backend.com', 'A')).toBe(`10.0.0.${record.epoch}`);
+  expect(await lookUp(second.dnsPort, 'backend.com', 'A')).toBe(`10.0.0.${record.epoch}`);
 
   for (const line of [...killed.lines, ...again.lines]) expect(line).not.toContain(token);
   expect((await stat(join(dir, 'naming'))).mode & 0o777).toBe(0o700);
