@@ -82,6 +82,7 @@ export const rights = {
       },
       { exchange: 'p2p.index', write: nothing, read: any },
       { exchange: 'p2p.transfers', write: nothing, read: any },
+      { exchange: 'directory.events', write: any, read: nothing },
     ],
   }),
   /** Answers calls, and tells of names. */
@@ -113,7 +114,7 @@ export const rights = {
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
       read: only(
-        ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events'],
+        ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events', 'directory\\.events'],
         ...services.map(jobs),
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
@@ -135,6 +136,7 @@ export const rights = {
           read: only('proxy', ...names.map(name => `cancel\\.${name}`)),
         },
         { exchange: 'naming.events', write: nothing, read: any },
+        { exchange: 'directory.events', write: nothing, read: any },
       ],
     };
   },

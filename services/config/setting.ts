@@ -11,6 +11,10 @@ export const commandNames = [
   'naming',
   'names',
   'users',
+  'invite',
+  'join',
+  'members',
+  'member',
   'status',
   'config',
 ] as const;

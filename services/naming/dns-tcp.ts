@@ -41,12 +41,14 @@ function serve(socket: Socket, zones: () => Zones, idleMs: number): () => void {
   // A byte now and then does not count: only whole queries do.
   const timer = setTimeout(() => socket.destroy(), idleMs);
   let held: Buffer = Buffer.alloc(0);
+  /** For the other side to take what it was sent, or for the next turn. */
+  let isWaiting = false;
   const onData = (bytes: Buffer): void => {
     held = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
     answerHeld();
   };
   const answerHeld = (): void => {
-    if (socket.destroyed) return;
+    if (socket.destroyed || isWaiting) return;
     const answers: Buffer[] = [];
     let at = 0;
     let unsent = socket.writableLength;
@@ -73,9 +75,15 @@ function serve(socket: Socket, zones: () => Zones, idleMs: number): () => void {
       socket.pause();
       socket.once('drain', () => {
         socket.resume();
-        answerHeld();
+        goOn();
       });
-    } else if (unsent > mostUnsent) setImmediate(answerHeld);
+    } else if (unsent > mostUnsent) setImmediate(goOn);
+    else return;
+    isWaiting = true;
+  };
+  const goOn = (): void => {
+    isWaiting = false;
+    answerHeld();
   };
   socket.on('data', onData);
   return () => clearTimeout(timer);

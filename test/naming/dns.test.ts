@@ -241,6 +241,10 @@ describe('over TCP', () => {
   }
 
   test('queries one behind the other are answered in order, also in pieces, and all of many', async () => {
+    const warned: string[] = [];
+    const onWarning = ({ name }: Error): void => void warned.push(name);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
     const socket = await open();
     const count = 20_000;
     const all = Buffer.concat(Array.from({ length: count }, (_, id) => query(id, longName)));
@@ -253,6 +257,7 @@ describe('over TCP', () => {
     for await (const id of answers(socket)) if (ids.push(id) === count) break;
     expect(ids.length).toBe(count);
     expect(ids.findIndex((id, i) => id !== i)).toBe(-1);
+    expect(warned).toEqual([]);
   });
 
   test('whoever asks nothing, or a query byte by byte, is cut off', async () => {

@@ -103,10 +103,10 @@ test('warren names and warren health ask it', async () => {
   running.kill('SIGTERM');
   expect(await running.exit).toBe(0);
   expect(await watching.exit).toBe(1);
-  expect(watching.lines.at(-1)).toMatch(/^warren: naming (?:has ended|cannot be reached)/);
+  expect(watching.lines.at(-1)).toMatch(/^warren: (?:naming has ended|the naming at)/);
   const { code, lines: unreached } = await warren('names', 'list');
   expect(code).toBe(1);
-  expect(unreached.at(-1)).toMatch(/^warren: naming cannot be reached at http:\S+: /);
+  expect(unreached.at(-1)).toMatch(/^warren: the naming at http:\S+: /);
 });
 
 test.each(['naming', 'dns'])('a taken %s port is one line that names it', async which => {
