@@ -10,6 +10,7 @@ import {
   type UnaryClient,
 } from '../lib/rpc/definition.ts';
 import type { Bus, Consumer, Delivery } from './bus.ts';
+import { isReplyKeyOf } from './own-keys.ts';
 import type { Binding, QueueSpec } from './topology.ts';
 
 const longestMs = 60_000;
@@ -42,10 +43,7 @@ export function serveCalls(
     ),
   );
 
-  const act = async (delivery: Delivery): Promise<Answer> => {
-    // Who is not named by the broker could be anybody.
-    if (delivery.userId === undefined)
-      throw new CallFailure('UNAUTHENTICATED', 'CALL_SENDER', 'the call does not say whose broker account sent it');
+  const act = async (delivery: Delivery, userId: string): Promise<Answer> => {
     const call = decoded(Call, delivery.body);
     const { method, handler } = byName.get(call.method) ?? {};
     if (method === undefined || handler === undefined)
@@ -56,8 +54,8 @@ export function serveCalls(
       );
     const request = decoded(method.requestType, call.body);
     const signal = AbortSignal.timeout(Math.min(call.deadlineMs || patienceMs, longestMs));
-    const memberId = memberOfBrokerAccount(delivery.userId);
-    const caller = { address: `bus:${delivery.userId}`, ...(memberId === undefined ? {} : { memberId }), signal };
+    const memberId = memberOfBrokerAccount(userId);
+    const caller = { address: `bus:${userId}`, ...(memberId === undefined ? {} : { memberId }), signal };
     const response = await handler(request as never, caller);
     return Answer.create({ body: Buffer.from(method.responseType.encode(response as never).finish()) });
   };
@@ -65,11 +63,13 @@ export function serveCalls(
   return bus.consume(
     queue,
     async delivery => {
-      const { type, replyTo, correlationId } = delivery;
-      // Only to where callers wait for answers: in our name nothing else is to be reached.
-      if (type !== 'warren.bus.v1.Call' || !replyTo?.startsWith('m.reply.') || correlationId === undefined)
+      const { type, replyTo, correlationId, userId } = delivery;
+      // Who is not named by the broker could be anybody; and only to where the caller itself waits for answers: in our name nothing
+      // else is to be reached.
+      if (type !== 'warren.bus.v1.Call' || userId === undefined || replyTo === undefined || correlationId === undefined)
         return 'dead';
-      const answer = await act(delivery).catch(error => answerOf(error, warn));
+      if (!isReplyKeyOf(userId, replyTo)) return 'dead';
+      const answer = await act(delivery, userId).catch(error => answerOf(error, warn));
       bus.send({
         type: 'warren.bus.v1.Answer',
         key: replyTo,
@@ -105,8 +105,14 @@ function answerOf(error: unknown, warn: (line: string) => void): Answer {
  * A service's methods as they are called over the bus. They reject with the `CallFailure` that the service answered, or with
  * what `Bus.request` rejects with: BUS_DEADLINE, BUS_LOST, BUS_NO_RECEIVER, BUS_ABANDONED.
  * @param key where the service is called, on `m`
+ * @param from the broker account that serves it: nobody else's answers count
  */
-export function createClient<S extends ServiceDefinition>(bus: Bus, key: string, service: S): UnaryClient<S> {
+export function createClient<S extends ServiceDefinition>(
+  bus: Bus,
+  key: string,
+  service: S,
+  { from }: { from?: string } = {},
+): UnaryClient<S> {
   const unary = Object.entries(service.methods).filter(([, method]) => !method.responseStream);
   const methods = unary.map(([name, method]) => {
     const { requestType, responseType } = method;
@@ -118,7 +124,7 @@ export function createClient<S extends ServiceDefinition>(bus: Bus, key: string,
       }).finish();
       const reply = await bus.request(
         { type: 'warren.bus.v1.Call', key, body },
-        { deadlineMs, ...(signal === undefined ? {} : { signal }) },
+        { deadlineMs, ...(signal === undefined ? {} : { signal }), ...(from === undefined ? {} : { from }) },
       );
       const answer = Answer.decode(reply.body);
       if (answer.code === 0) return responseType.decode(answer.body);

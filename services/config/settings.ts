@@ -131,9 +131,9 @@ export const settings = {
     commands: brokers,
   }),
   'broker.http_url': setting(optional(httpUrl), undefined, {
-    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account; none: known of the one of the data directory, else guessed from broker.url.",
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts); none: known of the one of the data directory, else guessed from broker.url.",
     flag: { name: 'broker-http', value: 'URL' },
-    commands: ['status'],
+    commands: ['up', 'directory', 'status'],
     sensitive: 'urls',
   }),
   'data.dir': setting(text, '.warren', {

@@ -1,11 +1,28 @@
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import { TransferEvent } from '../../proto/gen/warren/peer/v1/events.ts';
 import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
 import type { UnaryClient } from '../lib/rpc/definition.ts';
 
+export { announcementOf, deltasOf, snapshotOf } from './announcement.ts';
+export { signedLogin } from './member-proof.ts';
+
 export type DirectoryClient = UnaryClient<typeof DirectoryServiceDefinition>;
 
-/** The directory, called over the bus. @param bus of any role that may publish to `m` and bind its own queue to it */
-export function directoryClient(bus: Bus): DirectoryClient {
-  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition);
+/**
+ * The directory, called over the bus.
+ * @param bus of any role that may publish to `m` and bind its own queue to it
+ * @param options `from`: the directory's broker account, whose answers alone count
+ */
+export function directoryClient(bus: Bus, options: { from?: string } = {}): DirectoryClient {
+  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition, options);
+}
+
+/** Tells how a transfer goes. @returns false: not told, because there is no broker just now */
+export function tellTransfer(bus: Bus, event: TransferEvent): boolean {
+  return bus.send({
+    type: 'warren.peer.v1.TransferEvent',
+    key: event.memberId,
+    body: TransferEvent.encode(event).finish(),
+  });
 }

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import { LeaseTable } from '../lib/lease.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
+import { ActivePeers } from './active-peers.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
-import { type MethodName, methods, mistakeIn } from './methods.ts';
+import { createFileHandlers } from './files.ts';
+import { memberIn } from './member-proof.ts';
+import { type MethodName, methods } from './methods.ts';
+import { mistakeIn } from './mistake.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import type { DirectoryStore, Session } from './store.ts';
 
@@ -19,6 +22,8 @@ export interface DirectoryNeeds {
   /** An unguessable token of 256 bits. */
   readonly newToken: () => string;
   readonly newId: () => string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
 
 export interface DirectoryOptions {
@@ -36,14 +41,14 @@ const perAddress = { burst: 60, refillMs: 500, maxKeys: 10_000 };
 const pageSize = 500;
 
 /**
- * Accounts, sessions and active peers; the handlers behind both REST and the bus. A peer is a session with a live lease: leases
- * are in memory only, so after a restart each comes back with its next ping.
+ * Accounts, sessions, active peers and their files; the handlers behind both REST and the bus. A peer is a member, or a session of
+ * none, with a live lease: leases are in memory only, so after a restart each comes back with its next ping.
  */
 export function createDirectory(
-  { store, now, clock, newToken, newId }: DirectoryNeeds,
+  { store, now, clock, newToken, newId, random }: DirectoryNeeds,
   { openRegistration, sessionMs, leaseMs }: DirectoryOptions,
 ): Handlers<Service> {
-  const leases = new LeaseTable();
+  const peers = new ActivePeers({ sessions: () => store.sessions(now()), clock }, { leaseMs });
   const byAccount = new AttemptLimiter(perAccount);
   const byAddress = new AttemptLimiter(perAddress);
 
@@ -53,12 +58,6 @@ export function createDirectory(
     throw new CallFailure('RESOURCE_EXHAUSTED', 'DIRECTORY_ATTEMPTS', `too many attempts: try again in ${seconds} s`, {
       retryAfterMs: waitMs,
     });
-  };
-
-  const renew = (peerId: string): void => {
-    const at = clock();
-    leases.expire(at);
-    leases.renew(peerId, leaseMs, at);
   };
 
   const sessionOf = (token: string): { session: Session; tokenHash: Buffer } => {
@@ -90,7 +89,8 @@ export function createDirectory(
       return { username };
     },
 
-    async login({ username, password, addresses }, { address, signal }) {
+    async login(request, { address, memberId, signal }) {
+      const { username, password, addresses } = request;
       const key = username.slice(0, 64);
       limit(Math.max(byAccount.waitMs(key, clock()), byAddress.waitMs(address, clock())));
       byAccount.take(key, clock());
@@ -98,7 +98,7 @@ export function createDirectory(
       const account = store.findAccount(username);
       const isRight = await verifyPassword(password, account?.passwordHash, signal);
       const token = newToken();
-      const peerId = newId();
+      const peerId = memberIn(request, memberId) ?? newId();
       const session = { peerId, username, addresses, expiresAt: now() + sessionMs };
       const begun =
         isRight &&
@@ -113,14 +113,14 @@ export function createDirectory(
       if (!begun) throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_LOGIN', 'wrong user name or password');
       byAccount.giveBack(key, clock());
       byAddress.giveBack(address, clock());
-      renew(peerId);
+      peers.renew(hashOf(token).toString('hex'));
       return { token, peerId, expiresInS: Math.floor(sessionMs / 1000), leaseMs };
     },
 
     async logout({ token }) {
       const { session, tokenHash } = sessionOf(token);
       store.endSession(tokenHash);
-      leases.end(session.peerId);
+      peers.end(session.id);
       return {};
     },
 
@@ -128,20 +128,21 @@ export function createDirectory(
       const { session, tokenHash } = sessionOf(token);
       if (addresses.length > 0 && addresses.join(' ') !== session.addresses.join(' '))
         store.setAddresses(tokenHash, addresses);
-      renew(session.peerId);
-      return { leaseMs };
+      peers.renew(session.id);
+      const index = store.index.stateOf(session.peerId);
+      return { leaseMs, ...(index === undefined ? {} : { index }) };
     },
 
     async listPeers({ token, after }) {
       sessionOf(token);
-      const at = clock();
-      const active = store.sessions(now()).filter(({ peerId }) => peerId > after && leases.isLive(peerId, at));
-      const page = active.slice(0, pageSize);
+      const active = peers.all().filter(({ peerId }) => peerId > after);
       return {
-        peers: page.map(({ peerId, username, addresses }) => ({ peerId, username, addresses: [...addresses] })),
-        next: active.length > pageSize ? (page.at(-1)?.peerId ?? '') : '',
+        peers: active.slice(0, pageSize),
+        next: active.length > pageSize ? (active[pageSize - 1]?.peerId ?? '') : '',
       };
     },
+
+    ...createFileHandlers({ store, peers, random, peerOf: token => sessionOf(token).session.peerId }),
   };
 
   return {
@@ -150,6 +151,11 @@ export function createDirectory(
     logout: checked('logout', handlers.logout),
     ping: checked('ping', handlers.ping),
     listPeers: checked('listPeers', handlers.listPeers),
+    index: checked('index', handlers.index),
+    download: checked('download', handlers.download),
+    upload: checked('upload', handlers.upload),
+    search: checked('search', handlers.search),
+    getFile: checked('getFile', handlers.getFile),
   };
 }
 
@@ -175,6 +181,6 @@ function checked<Request, Response>(
 }
 
 /** Of 256 random bits: nothing to guess, so no salt and no slow hash. */
-function hashOf(token: string): Buffer {
+export function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }

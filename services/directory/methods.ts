@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { CallStatus } from '../lib/rpc/call-failure.ts';
+import { fileMethods, indexState } from './file-methods.ts';
+import { mistakeIn } from './mistake.ts';
 
 /**
  * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
@@ -13,8 +15,10 @@ export interface Method {
   readonly status: 200 | 201 | 204;
   /** Whether it wants a session's token: in REST `Authorization: Bearer`, over the bus the field `token`. */
   readonly needsToken: boolean;
-  /** Without the token. Of `get` the query. */
+  /** Without the token. Of `get` the query, and what the path has in it (`:id`). */
   readonly request: z.ZodObject;
+  /** Of a body that may be larger than others. */
+  readonly bodyLimitBytes?: number;
   readonly response: z.ZodObject;
   readonly failures: readonly CallStatus[];
 }
@@ -37,7 +41,13 @@ const addresses = z
   .default([])
   .meta({ description: 'Where others can reach the peer, best first; none: over the bus only.' });
 
-const peerId = z.string().meta({ description: 'Of one session; no secret.' });
+const peerId = z.string().meta({ description: 'The member’s id, or of one session; no secret.' });
+
+const digits = (count: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${count}}$`), `must be ${count} lower-case hexadecimal digits`)
+    .optional();
 const leaseMs = z
   .int()
   .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
@@ -65,6 +75,8 @@ export const methods = {
       username: z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters'),
       password: anyPassword,
       addresses,
+      memberKey: digits(64).meta({ description: 'Ed25519, of a member that logs in as such.' }),
+      memberSignature: digits(128).meta({ description: 'The member’s, over this request: see directory.proto.' }),
     }),
     response: z.strictObject({
       token: z.string().meta({ description: 'Whoever has it is the account, until it expires or is logged out.' }),
@@ -91,7 +103,7 @@ export const methods = {
     status: 200,
     needsToken: true,
     request: z.strictObject({ addresses }),
-    response: z.strictObject({ leaseMs }),
+    response: z.strictObject({ leaseMs, index: indexState.optional() }),
     failures: ['UNAUTHENTICATED'],
   },
   listPeers: {
@@ -113,18 +125,12 @@ export const methods = {
     }),
     failures: ['UNAUTHENTICATED'],
   },
+  ...fileMethods,
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof methods;
 
 export const methodNames = Object.keys(methods) as MethodName[];
-
-/** What is wrong with a value, in one line without the value; undefined: nothing. */
-export function mistakeIn(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return `${where}${issue?.message ?? 'not valid'}`;
-}
 
 /** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
 export function mistakeInAccount(account: { username: string; password: string }): string | undefined {

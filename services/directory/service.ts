@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import { directoryRpc, type QueueKind } from '../bus/topology.ts';
+import { directoryIndex, directoryRpc, directoryTransfers, type QueueKind } from '../bus/topology.ts';
 import { claim } from '../lib/claim.ts';
 import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
@@ -13,9 +13,11 @@ import { listen } from '../lib/listen.ts';
 import { randomId } from '../lib/random.ts';
 import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
-import { createDirectory, type DirectoryOptions } from './directory.ts';
+import { createAnnouncements } from './announcements.ts';
+import { createDirectory, type DirectoryOptions, hashOf } from './directory.ts';
 import { createHttpApp } from './http-app.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
+import { createTransfers } from './transfers.ts';
 
 export interface ServiceNeeds {
   /** Of role `directory`. Stays the caller's to close, after the directory. */
@@ -45,6 +47,10 @@ export interface Directory {
 
 /** Calls over the bus that are held at a time; more wait in the queue. */
 const atOnce = 32;
+/** Announcements held at a time, of up to 1 MiB; taken in one after the other. */
+const announced = 8;
+/** How often downloads are counted, in milliseconds. */
+const countMs = 500;
 /** How long an open request may hold `close` up, in milliseconds. */
 const drainMs = 1_000;
 
@@ -74,9 +80,11 @@ export async function startDirectory(
     const store = new DirectoryStore(dir);
     ends.push(() => store.close());
     const newToken = (): string => randomBytes(32).toString('base64url');
-    const handlers = createDirectory({ store, now, clock, newToken, newId: randomId }, options);
+    const handlers = createDirectory({ store, now, clock, newToken, newId: randomId, random: Math.random }, options);
 
-    const server = createServer(createHttpApp(handlers, readVersion(), warn));
+    const server = createServer(
+      createHttpApp(handlers, readVersion(), warn, token => store.findSession(hashOf(token), now()) !== undefined),
+    );
     server.requestTimeout = 10_000;
     server.maxConnections = 1_000;
     const bound = await listen(server, { host, port });
@@ -91,19 +99,41 @@ export async function startDirectory(
       atOnce,
       warn,
     });
+    const announcements = createAnnouncements({ index: store.index, clock, warn });
+    const transfers = createTransfers({ downloads: store.downloads, now, warn });
+    const counting = setInterval(() => transfers.flush(), countMs);
+    ends.push(() => {
+      clearInterval(counting);
+      transfers.flush();
+    });
+    const consuming = [
+      serving,
+      bus.consume(directoryIndex(queueType).queue, delivery => announcements.take(delivery), { prefetch: announced }),
+      bus.consume(
+        directoryTransfers,
+        delivery => {
+          transfers.take(delivery);
+          return 'ack';
+        },
+        { noAck: true, bindings: () => [{ exchange: 'p2p.transfers', key: '*' }] },
+      ),
+    ];
     // Not awaited here: this can take as long as the broker is away. A refusal for good also ends `bus.ready()`.
     let isClosing = false;
-    const started = serving.then(
-      async consumer => {
-        if (isClosing) await consumer.close();
-        return consumer;
-      },
-      () => undefined,
+    const started = consuming.map(each =>
+      each.then(
+        async consumer => {
+          if (isClosing) await consumer.close();
+          return consumer;
+        },
+        () => undefined,
+      ),
     );
     ends.push(async () => {
       isClosing = true;
       // While there is no broker, nothing is consumed, and nothing to wait for.
-      if (bus.state === 'up' || bus.state === 'blocked') await (await started)?.close();
+      if (bus.state === 'up' || bus.state === 'blocked')
+        await Promise.all(started.map(async each => (await each)?.close()));
     });
     return { url: `http://${dialable(host)}:${bound}`, port: bound, close };
   } catch (error) {

@@ -10,7 +10,8 @@ export function withBroker(run: Run): Run {
     const { chooseBroker } = await import('./choose-broker.ts');
     const broker = await chooseBroker({ ...choiceOf(config, io), signal: stop });
     try {
-      await run({ ...config, broker: { ...config.broker, url: broker.urls } }, stop, io);
+      const httpUrl = config.broker.httpUrl ?? broker.http;
+      await run({ ...config, broker: { ...config.broker, url: broker.urls, httpUrl } }, stop, io);
     } finally {
       await broker.close();
     }

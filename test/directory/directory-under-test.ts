@@ -2,7 +2,9 @@ import type { DirectoryServiceDefinition } from '../../proto/gen/warren/director
 import { createDirectory, type DirectoryOptions } from '../../services/directory/directory.ts';
 import { methodNames } from '../../services/directory/methods.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import type { Client } from '../../services/lib/rpc/definition.ts';
+import { seededRandom } from '../support/seeded.ts';
 
 export const hour = 3_600_000;
 
@@ -29,7 +31,11 @@ export function directoryIn(
   dir: string,
   world: World,
   options: Partial<DirectoryOptions> = {},
-): { store: DirectoryStore; handlers: ReturnType<typeof createDirectory>; from: (address: string) => Methods } {
+): {
+  store: DirectoryStore;
+  handlers: ReturnType<typeof createDirectory>;
+  from: (address: string, memberId?: MemberId) => Methods;
+} {
   const store = new DirectoryStore(dir);
   const handlers = createDirectory(
     {
@@ -38,14 +44,20 @@ export function directoryIn(
       clock: () => world.clock,
       newToken: () => world.next('token'),
       newId: () => world.next('peer'),
+      random: seededRandom(1),
     },
     { openRegistration: true, sessionMs: hour, leaseMs: 30_000, ...options },
   );
-  const from = (address: string): Methods =>
+  const from = (address: string, memberId?: MemberId): Methods =>
     Object.fromEntries(
       methodNames.map(name => [
         name,
-        (request: never) => handlers[name](request, { address, signal: AbortSignal.timeout(20_000) }),
+        (request: never) =>
+          handlers[name](request, {
+            address,
+            ...(memberId === undefined ? {} : { memberId }),
+            signal: AbortSignal.timeout(20_000),
+          }),
       ]),
     ) as unknown as Methods;
   return { store, handlers, from };

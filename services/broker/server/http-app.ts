@@ -56,6 +56,15 @@ export function createHttpApp(server: BrokerServer, rates: Rates, amqp: string):
   api.get('/connections', mayLook, (_request, response) => {
     response.json(connections().map(connection => connectionView(connection, amqp)));
   });
+  const ofUser = (name: unknown) => connections().filter(({ user }) => user === name);
+  api.get('/connections/username/:name', mayLook, (request, response) => {
+    response.json(ofUser(request.params.name).map(connection => connectionView(connection, amqp)));
+  });
+  api.delete('/connections/username/:name', mayChange, (request, response) => {
+    const reason = request.get('x-reason')?.slice(0, 100) ?? 'Closed via management API';
+    for (const connection of ofUser(request.params.name)) connection.close(reason);
+    response.status(204).end();
+  });
   api.delete('/connections/:name', mayChange, (request, response) => {
     const found = connections().find(each => connectionName(each, amqp) === request.params.name);
     if (!found) throw notFound(`connection ${JSON.stringify(request.params.name)}`);

@@ -1,3 +1,4 @@
+import { hashingAlgorithm } from '../../bus/accounts/password-hash.ts';
 import type { Broker, Queue } from '../core/broker.ts';
 import { MessageQueue } from '../core/queue.ts';
 import type { StoredAccount } from './accounts.ts';
@@ -121,8 +122,18 @@ export function overview(server: BrokerServer, rates: Rates): object {
   };
 }
 
-export function userView({ name, tags }: StoredAccount): object {
-  return { name, tags };
+export function userView({ name, tags, passwordHash, limits = {} }: StoredAccount): object {
+  const { connections, channels } = limits;
+  return {
+    name,
+    tags,
+    // As it was given. Of passwords that people chose, and only of those, a hash helps to guess them: they are not shown.
+    ...(passwordHash === undefined ? {} : { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm }),
+    limits: {
+      ...(connections === undefined ? {} : { 'max-connections': connections }),
+      ...(channels === undefined ? {} : { 'max-channels': channels }),
+    },
+  };
 }
 
 export function permissionViews({ name, permission }: StoredAccount): object[] {

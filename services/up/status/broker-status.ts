@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readWhereabouts } from '../../broker/home.ts';
+import { managementUrl } from '../../bus/accounts/management-url.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../lib/failure.ts';
 import { askJson, placeOf, type Unreached } from './ask.ts';
@@ -77,13 +78,7 @@ export async function brokerStatus(config: Config, dataDir: string): Promise<Bro
   }
 }
 
-/** As configured; else that of the configured broker by RabbitMQ's custom; else of the one that runs here. */
+/** As configured or by RabbitMQ's custom; else that of the one that runs here. */
 async function httpOf({ broker }: Config, dataDir: string): Promise<string | undefined> {
-  if (broker.httpUrl !== undefined) return broker.httpUrl;
-  const [url] = broker.url;
-  if (url === undefined) return (await readWhereabouts(join(dataDir, 'broker')))?.http;
-  const { protocol, hostname, username, password } = new URL(url);
-  const isSecure = protocol === 'amqps:';
-  const account = username === '' ? 'guest:guest' : `${username}:${password}`;
-  return `${isSecure ? 'https' : 'http'}://${account}@${hostname}:${isSecure ? 15_671 : 15_672}`;
+  return managementUrl(broker) ?? (await readWhereabouts(join(dataDir, 'broker')))?.http;
 }

@@ -6,6 +6,19 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  DownloadRequest,
+  DownloadResponse,
+  GetFileRequest,
+  GetFileResponse,
+  IndexRequest,
+  IndexResponse,
+  IndexState,
+  SearchRequest,
+  SearchResponse,
+  UploadRequest,
+  UploadResponse,
+} from "./files.ts";
 
 export const protobufPackage = "warren.directory.v1";
 
@@ -25,12 +38,18 @@ export interface LoginRequest {
   password: string;
   /** Where others can reach who logs in, best first; none: over the bus only. */
   addresses: string[];
+  /**
+   * Who calls over the bus as a member is that member. Over REST this shows it: the member's Ed25519 public key (64 hex digits),
+   * and its signature (128) over the context `warren.directory.v1.LoginRequest`, a NUL, and this message encoded without the two.
+   */
+  memberKey?: string | undefined;
+  memberSignature?: string | undefined;
 }
 
 export interface LoginResponse {
   /** Whoever has it is the account, until it expires or is logged out. The directory keeps only its hash. */
   token: string;
-  /** Of this session, as others see it in ListPeers; no secret. */
+  /** As others see it in ListPeers; no secret. The member's id, if it is one; else of this session. */
   peerId: string;
   /** Seconds from now. */
   expiresInS: number;
@@ -54,6 +73,8 @@ export interface PingRequest {
 export interface PingResponse {
   /** Milliseconds from now. */
   leaseMs: number;
+  /** Of a peer that shares something. */
+  index?: IndexState | undefined;
 }
 
 export interface ListPeersRequest {
@@ -69,6 +90,7 @@ export interface ListPeersResponse {
   next: string;
 }
 
+/** Several sessions of one member are one peer, with the addresses of the newest. */
 export interface Peer {
   peerId: string;
   username: string;
@@ -198,7 +220,7 @@ export const CreateUserResponse: MessageFns<CreateUserResponse> = {
 };
 
 function createBaseLoginRequest(): LoginRequest {
-  return { username: "", password: "", addresses: [] };
+  return { username: "", password: "", addresses: [], memberKey: undefined, memberSignature: undefined };
 }
 
 export const LoginRequest: MessageFns<LoginRequest> = {
@@ -211,6 +233,12 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     }
     for (const v of message.addresses) {
       writer.uint32(26).string(v!);
+    }
+    if (message.memberKey !== undefined) {
+      writer.uint32(34).string(message.memberKey);
+    }
+    if (message.memberSignature !== undefined) {
+      writer.uint32(42).string(message.memberSignature);
     }
     return writer;
   },
@@ -252,6 +280,22 @@ export const LoginRequest: MessageFns<LoginRequest> = {
             message.addresses.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.memberKey = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.memberSignature = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -272,6 +316,8 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     message.username = object.username ?? "";
     message.password = object.password ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
+    message.memberKey = object.memberKey ?? undefined;
+    message.memberSignature = object.memberSignature ?? undefined;
     return message;
   },
 };
@@ -533,13 +579,16 @@ export const PingRequest: MessageFns<PingRequest> = {
 };
 
 function createBasePingResponse(): PingResponse {
-  return { leaseMs: 0 };
+  return { leaseMs: 0, index: undefined };
 }
 
 export const PingResponse: MessageFns<PingResponse> = {
   encode(message: PingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.leaseMs !== 0) {
       writer.uint32(8).uint32(message.leaseMs);
+    }
+    if (message.index !== undefined) {
+      IndexState.encode(message.index, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -565,6 +614,14 @@ export const PingResponse: MessageFns<PingResponse> = {
             message.leaseMs = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.index = IndexState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -583,6 +640,9 @@ export const PingResponse: MessageFns<PingResponse> = {
   fromPartial<I extends Exact<DeepPartial<PingResponse>, I>>(object: I): PingResponse {
     const message = createBasePingResponse();
     message.leaseMs = object.leaseMs ?? 0;
+    message.index = (object.index !== undefined && object.index !== null)
+      ? IndexState.fromPartial(object.index)
+      : undefined;
     return message;
   },
 };
@@ -847,6 +907,49 @@ export const DirectoryServiceDefinition = {
       requestType: ListPeersRequest as typeof ListPeersRequest,
       requestStream: false,
       responseType: ListPeersResponse as typeof ListPeersResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** All that a peer shares, in place of what it said before. Members also announce what changes: see announcement.proto. */
+    index: {
+      name: "Index",
+      requestType: IndexRequest as typeof IndexRequest,
+      requestStream: false,
+      responseType: IndexResponse as typeof IndexResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Who has a file. */
+    download: {
+      name: "Download",
+      requestType: DownloadRequest as typeof DownloadRequest,
+      requestStream: false,
+      responseType: DownloadResponse as typeof DownloadResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Somebody to give a file to: a random active peer other than the asker. */
+    upload: {
+      name: "Upload",
+      requestType: UploadRequest as typeof UploadRequest,
+      requestStream: false,
+      responseType: UploadResponse as typeof UploadResponse,
+      responseStream: false,
+      options: {},
+    },
+    search: {
+      name: "Search",
+      requestType: SearchRequest as typeof SearchRequest,
+      requestStream: false,
+      responseType: SearchResponse as typeof SearchResponse,
+      responseStream: false,
+      options: {},
+    },
+    getFile: {
+      name: "GetFile",
+      requestType: GetFileRequest as typeof GetFileRequest,
+      requestStream: false,
+      responseType: GetFileResponse as typeof GetFileResponse,
       responseStream: false,
       options: {},
     },

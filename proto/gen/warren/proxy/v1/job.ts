@@ -46,7 +46,7 @@ export interface Job {
   responseCredit: number;
 }
 
-/** A piece of a streamed request body, to `m.<worker>.job`. The piece lies behind this, outside: see Parts. */
+/** A piece of a streamed request body, to `m.<account>.job.<worker>`. The piece lies behind this, outside: see Parts. */
 export interface RequestPart {
   job: string;
   attempt: string;
@@ -69,7 +69,7 @@ export interface RequestCredit {
   worker: string;
 }
 
-/** How far a response's body may go, from the proxy, to `m.<worker>.job`; as RequestCredit. */
+/** How far a response's body may go, from the proxy, to `m.<account>.job.<worker>`; as RequestCredit. */
 export interface ResponseCredit {
   job: string;
   attempt: string;
@@ -82,7 +82,7 @@ export interface Claim {
   worker: string;
 }
 
-/** The proxy's answer, to `m.<worker>.job`. `correlationId` is the job's id. */
+/** The proxy's answer, to `m.<account>.job.<worker>`. `correlationId` is the job's id. */
 export interface Grant {
   attempt: string;
   granted: boolean;
