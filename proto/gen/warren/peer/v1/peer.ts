@@ -414,9 +414,9 @@ export interface Limits {
 
 export interface SetLimitsRequest {
   /** Those that are given are set. */
-  up?: number | undefined;
-  down?: number | undefined;
-  offerQuota?: number | undefined;
+  up?: bigint | undefined;
+  down?: bigint | undefined;
+  offerQuota?: bigint | undefined;
 }
 
 export interface SetLimitsResponse {
@@ -3637,7 +3637,7 @@ export const SetLimitsRequest: MessageFns<SetLimitsRequest> = {
               break;
             }
 
-            message.up = longToNumber(reader.uint64());
+            message.up = reader.uint64() as bigint;
             continue;
           }
           case 2: {
@@ -3645,7 +3645,7 @@ export const SetLimitsRequest: MessageFns<SetLimitsRequest> = {
               break;
             }
 
-            message.down = longToNumber(reader.uint64());
+            message.down = reader.uint64() as bigint;
             continue;
           }
           case 3: {
@@ -3653,7 +3653,7 @@ export const SetLimitsRequest: MessageFns<SetLimitsRequest> = {
               break;
             }
 
-            message.offerQuota = longToNumber(reader.uint64());
+            message.offerQuota = reader.uint64() as bigint;
             continue;
           }
         }
@@ -3673,9 +3673,11 @@ export const SetLimitsRequest: MessageFns<SetLimitsRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<SetLimitsRequest>, I>>(object: I): SetLimitsRequest {
     const message = createBaseSetLimitsRequest();
-    message.up = object.up ?? undefined;
-    message.down = object.down ?? undefined;
-    message.offerQuota = object.offerQuota ?? undefined;
+    message.up = (object.up !== undefined && object.up !== null) ? BigInt(object.up) : undefined;
+    message.down = (object.down !== undefined && object.down !== null) ? BigInt(object.down) : undefined;
+    message.offerQuota = (object.offerQuota !== undefined && object.offerQuota !== null)
+      ? BigInt(object.offerQuota)
+      : undefined;
     return message;
   },
 };
