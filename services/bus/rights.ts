@@ -82,6 +82,7 @@ export const rights = {
       },
       { exchange: 'p2p.index', write: nothing, read: any },
       { exchange: 'p2p.transfers', write: nothing, read: any },
+      { exchange: 'directory.events', write: any, read: nothing },
     ],
   }),
   /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
@@ -103,7 +104,7 @@ export const rights = {
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
       read: only(
-        ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events'],
+        ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events', 'directory\\.events'],
         ...services.map(jobs),
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
@@ -125,6 +126,7 @@ export const rights = {
           read: only('proxy', ...names.map(name => `cancel\\.${name}`)),
         },
         { exchange: 'naming.events', write: nothing, read: any },
+        { exchange: 'directory.events', write: nothing, read: any },
       ],
     };
   },

@@ -78,6 +78,11 @@ export const exchanges = {
     type: 'topic',
     why: 'names that moved: fresh or nothing, who missed one asks; topic, so that rights can name the key',
   },
+  'directory.events': {
+    name: 'directory.events',
+    type: 'topic',
+    why: 'key revoked: who is a member no longer; whoever was away asks for the list',
+  },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
 
@@ -87,6 +92,11 @@ export type ExchangeName = keyof typeof exchanges;
 export const messages = {
   'warren.bus.v1.Call': { exchange: 'm', persistent: false, why: 'the caller waits, and asks again' },
   'warren.bus.v1.Answer': { exchange: 'm', persistent: false, why: 'no use to anybody once the caller is gone' },
+  'warren.bus.v1.RelayFrame': {
+    exchange: 'm',
+    persistent: false,
+    why: 'one that is missing breaks its channel, and both sides open another',
+  },
   'warren.proxy.v1.Job': {
     exchange: 'proxy.jobs',
     persistent: false,
@@ -109,6 +119,11 @@ export const messages = {
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
+  'warren.directory.v1.Revocation': {
+    exchange: 'directory.events',
+    persistent: false,
+    why: 'lost: members ask for the list on each connection and every minute',
+  },
   'warren.directory.v1.Announcement': {
     exchange: 'p2p.index',
     persistent: true,
@@ -232,6 +247,7 @@ const heardByMembers = [
   exchanges['chord.events'],
   exchanges['naming.events'],
   exchanges['proxy.events'],
+  exchanges['directory.events'],
 ];
 
 export const roles = {

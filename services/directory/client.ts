@@ -1,4 +1,6 @@
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
 import { TransferEvent } from '../../proto/gen/warren/peer/v1/events.ts';
 import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
@@ -16,6 +18,20 @@ export type DirectoryClient = UnaryClient<typeof DirectoryServiceDefinition>;
  */
 export function directoryClient(bus: Bus, options: { from?: string } = {}): DirectoryClient {
   return createClient(bus, 'directory.rpc', DirectoryServiceDefinition, options);
+}
+
+export type MembershipClient = UnaryClient<typeof MembershipServiceDefinition>;
+
+/** What members ask for themselves. @param options as of `directoryClient` */
+export function membershipClient(bus: Bus, options: { from?: string } = {}): MembershipClient {
+  return createClient(bus, 'directory.rpc', MembershipServiceDefinition, options);
+}
+
+export type EnrolmentClient = UnaryClient<typeof EnrolmentServiceDefinition>;
+
+/** @param bus with the account of an invite, which can do nothing else @param options as of `directoryClient` */
+export function enrolmentClient(bus: Bus, options: { from?: string } = {}): EnrolmentClient {
+  return createClient(bus, 'directory.enrol', EnrolmentServiceDefinition, options);
 }
 
 /** Tells how a transfer goes. @returns false: not told, because there is no broker just now */

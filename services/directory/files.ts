@@ -2,8 +2,8 @@ import type { DirectoryServiceDefinition } from '../../proto/gen/warren/director
 import type { FileSource } from '../../proto/gen/warren/directory/v1/files.ts';
 import { isMemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import type { UnaryHandlers } from '../lib/rpc/definition.ts';
-import type { ActivePeer, ActivePeers } from './active-peers.ts';
+import type { Caller, UnaryHandlers } from '../lib/rpc/definition.ts';
+import type { ActivePeer } from './active-peers.ts';
 import type { Holding } from './file-catalogue.ts';
 import type { fileMethods } from './file-methods.ts';
 import { isFileId } from './shared-file.ts';
@@ -11,11 +11,12 @@ import type { DirectoryStore } from './store.ts';
 
 export interface FileNeeds {
   readonly store: Pick<DirectoryStore, 'index' | 'catalogue' | 'downloads'>;
-  readonly peers: ActivePeers;
+  /** By id, each once. */
+  readonly activePeers: () => readonly ActivePeer[];
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** @throws CallFailure when no session has this token */
-  readonly peerOf: (token: string) => string;
+  /** @throws CallFailure when it is nobody that may ask */
+  readonly peerOf: (token: string, caller: Caller) => string;
 }
 
 type FileHandlers = Pick<UnaryHandlers<typeof DirectoryServiceDefinition>, keyof typeof fileMethods>;
@@ -26,12 +27,12 @@ const sourcesLimit = 500;
 const filesOfSession = 10_000;
 
 /** The handlers for files, behind REST and the bus. Whoever asks is an account with a session. */
-export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds): FileHandlers {
+export function createFileHandlers({ store, activePeers, random, peerOf }: FileNeeds): FileHandlers {
   const { index, catalogue, downloads } = store;
 
   /** Those of the holders that are there, in random order. */
   const active = (holdings: readonly Holding[]): FileSource[] => {
-    const byId = peers.byId();
+    const byId = new Map(activePeers().map(peer => [peer.peerId, peer]));
     const found = holdings.flatMap(({ peerId, file }) => {
       const peer = byId.get(peerId);
       return peer === undefined ? [] : [{ ...peer, file }];
@@ -40,8 +41,8 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
   };
 
   return {
-    async index({ token, files, counter, part, parts }) {
-      const peerId = peerOf(token);
+    async index({ token, files, counter, part, parts }, caller) {
+      const peerId = peerOf(token, caller);
       if (!isMemberId(peerId)) {
         if (parts > 1 || counter > 0 || files.length > filesOfSession)
           throw new CallFailure(
@@ -58,8 +59,8 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
       };
     },
 
-    async download({ token, file, all }) {
-      const asker = peerOf(token);
+    async download({ token, file, all }, caller) {
+      const asker = peerOf(token, caller);
       const holdings = isFileId(file) ? catalogue.withId(file) : catalogue.withName(file);
       if (holdings.length === 0) throw new CallFailure('NOT_FOUND', 'DIRECTORY_FILE', 'no peer shares such a file');
       const sources = active(holdings);
@@ -73,26 +74,26 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
       return { sources: other === undefined ? [] : [other] };
     },
 
-    async upload({ token }) {
-      const asker = peerOf(token);
-      const others = shuffled(peers.all(), random).filter(({ peerId }) => peerId !== asker);
+    async upload({ token }, caller) {
+      const asker = peerOf(token, caller);
+      const others = shuffled(activePeers(), random).filter(({ peerId }) => peerId !== asker);
       const peer = others.find(canBeReached) ?? others[0];
       if (peer === undefined) throw new CallFailure('NOT_FOUND', 'DIRECTORY_ALONE', 'no other peer is there now');
       return peer;
     },
 
-    async search({ token, q, type, minSize, maxSize, after }) {
-      peerOf(token);
+    async search({ token, q, type, minSize, maxSize, after }, caller) {
+      peerOf(token, caller);
       const offset = Number(after);
       const { hits, hasMore, isCut } = catalogue.search({ q, type, minSize, maxSize, offset, limit: pageSize });
-      const byId = peers.byId();
+      const there = new Set(activePeers().map(({ peerId }) => peerId));
       return {
         files: hits.map(hit => ({
           id: hit.id,
           name: hit.name,
           size: hit.size,
           type: hit.type,
-          peers: catalogue.holdersOf(hit).filter(peerId => byId.has(peerId)).length,
+          peers: catalogue.holdersOf(hit).filter(peerId => there.has(peerId)).length,
           downloads: hit.downloads,
         })),
         next: hasMore ? String(offset + pageSize) : '',
@@ -100,8 +101,8 @@ export function createFileHandlers({ store, peers, random, peerOf }: FileNeeds):
       };
     },
 
-    async getFile({ token, id }) {
-      peerOf(token);
+    async getFile({ token, id }, caller) {
+      peerOf(token, caller);
       const about = catalogue.describe(id);
       if (about === undefined) throw new CallFailure('NOT_FOUND', 'DIRECTORY_FILE', 'no peer shares such a file');
       const sources = active(catalogue.withId(id)).slice(0, sourcesLimit);

@@ -52,6 +52,20 @@ const leaseMs = z
   .int()
   .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
 const nothing = z.strictObject({});
+const atMs = z.int().meta({ description: "Milliseconds since 1970, of the directory's clock." });
+const member = z.strictObject({
+  memberId: z.string().meta({ description: 'SHA-256 of its public key, 64 hexadecimal digits.' }),
+  publicKey: z.string().meta({ description: 'Ed25519, 32 bytes in base64url.' }),
+  username,
+  addresses: z.array(z.string()),
+  services: z.array(z.string()).meta({ description: 'Which it may work for.' }),
+  joinedAtMs: atMs,
+  lastSeenAtMs: atMs.meta({ description: 'To the minute; 0: never.' }),
+  activeForMs: z.int().meta({ description: 'Milliseconds that it has been active without a break; 0: it is not.' }),
+  certificateEndsAtMs: atMs,
+  sealingKey: z.string().meta({ description: 'X25519, 32 bytes in base64url; empty: it has published none.' }),
+  sealingKeySignature: z.string().meta({ description: "By the member's key; in base64url." }),
+});
 
 export const methods = {
   createUser: {
@@ -125,6 +139,37 @@ export const methods = {
     }),
     failures: ['UNAUTHENTICATED'],
   },
+  listMembers: {
+    summary: 'The machines that have joined, a page at a time',
+    verb: 'get',
+    path: '/members',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({
+      after: z
+        .string()
+        .max(64, 'must be at most 64 characters')
+        .default('')
+        .meta({ description: '`next` of the page before.' }),
+    }),
+    response: z.strictObject({
+      members: z.array(member),
+      next: z.string().meta({ description: 'Empty on the last page.' }),
+    }),
+    failures: ['UNAUTHENTICATED'],
+  },
+  getMember: {
+    summary: 'One machine that has joined',
+    verb: 'get',
+    path: '/member',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({
+      memberId: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 of 0-9 and a-f'),
+    }),
+    response: z.strictObject({ member }),
+    failures: ['UNAUTHENTICATED', 'NOT_FOUND'],
+  },
   ...fileMethods,
 } as const satisfies Record<string, Method>;
 
@@ -135,5 +180,17 @@ export const methodNames = Object.keys(methods) as MethodName[];
 /** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
 export function mistakeInAccount(account: { username: string; password: string }): string | undefined {
   const { error } = methods.createUser.request.safeParse(account);
+  return error && mistakeIn(error);
+}
+
+/** Of an account that is to be made in another way. @returns what is wrong, or undefined */
+export function mistakeInName(name: string): string | undefined {
+  const { error } = z.strictObject({ username }).safeParse({ username: name });
+  return error && mistakeIn(error);
+}
+
+/** @returns what is wrong, or undefined */
+export function mistakeInPassword(password: string): string | undefined {
+  const { error } = z.strictObject({ password: newPassword }).safeParse({ password });
   return error && mistakeIn(error);
 }

@@ -5,6 +5,8 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { DownloadCounts } from './download-counts.ts';
 import { FileCatalogue } from './file-catalogue.ts';
 import { FileIndex } from './file-index.ts';
+import { InviteStore } from './invite-store.ts';
+import { MemberStore } from './member-store.ts';
 import { migrate, schemaVersion, transaction } from './schema.ts';
 
 export interface Account {
@@ -43,6 +45,9 @@ export function directoryDir(dataDir: string): string {
  */
 export class DirectoryStore {
   readonly #db: DatabaseSync;
+  /** In the same file. */
+  readonly members: MemberStore;
+  readonly invites: InviteStore;
   /** In the same file: what peers share, as they say it, as it is found, and what became of it. */
   readonly index: FileIndex;
   readonly catalogue: FileCatalogue;
@@ -67,6 +72,8 @@ export class DirectoryStore {
       this.index = new FileIndex(this.#db);
       this.catalogue = new FileCatalogue(this.#db);
       this.downloads = new DownloadCounts(this.#db);
+      this.members = new MemberStore(this.#db);
+      this.invites = new InviteStore(this.#db);
     } catch (error) {
       this.#db.close();
       if (error instanceof Failure) throw error;
@@ -182,6 +189,21 @@ export class DirectoryStore {
 
   endSession(tokenHash: Buffer): void {
     this.#db.prepare('DELETE FROM sessions WHERE token_hash = ?').run(tokenHash);
+  }
+
+  /** Those that a member has begun with a token. */
+  endSessionsAs(peerId: string): void {
+    this.#db.prepare('DELETE FROM sessions WHERE peer_id = ?').run(peerId);
+  }
+
+  /** All of it, or nothing when it throws. */
+  transaction<T>(act: () => T): T {
+    return transaction(this.#db, act);
+  }
+
+  /** Another number whenever another process has changed something. */
+  version(): number {
+    return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
   }
 
   close(): void {

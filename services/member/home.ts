@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure, messageOf } from '../lib/failure.ts';
+import { certificateFacts } from '../lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys, parseMemberKeys } from '../lib/identity/keys.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 
@@ -14,6 +15,8 @@ const membershipShape = z.object({
   queueType: z.enum(['classic', 'quorum']),
   /** Which services it may work for. */
   services: z.array(z.string()),
+  /** The broker account of the directory, whose answers alone count; not there: `directory`. */
+  directoryAccount: z.string().optional(),
 });
 
 /** What a member got when it joined. */
@@ -52,6 +55,11 @@ export async function keepMembership(dataDir: string, membership: Membership): P
   } catch (cause) {
     throw new Failure('MEMBER_HOME', `cannot keep the membership in ${dir}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** The account that this machine belongs to. @throws Failure IDENTITY_CERTIFICATE */
+export function accountOf({ certificate }: Membership): string {
+  return certificateFacts(certificate).account;
 }
 
 /** @returns undefined when it has not joined. @throws Failure MEMBER_HOME when what is there is damaged */

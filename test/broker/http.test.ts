@@ -154,6 +154,16 @@ describe('what it does', () => {
     expect(refused.text).not.toContain('\n');
   });
 
+  test('lists exchanges and deletes one, but none that the broker has', async () => {
+    const name = uniqueName('x');
+    await (await channelOf(await client())).assertExchange(name, 'topic', { durable: true });
+    const seen = { name, vhost: '/', type: 'topic', durable: true, auto_delete: false, internal: false };
+    expect((await ask('GET', '/api/exchanges/%2F')).json).toContainEqual(seen);
+    expect((await ask('DELETE', `/api/exchanges/%2F/${name}`)).status).toBe(204);
+    expect((await ask('DELETE', `/api/exchanges/%2F/${name}`)).status).toBe(404);
+    expect((await ask('DELETE', '/api/exchanges/%2F/amq.topic')).status).toBe(400);
+  });
+
   test('lists connections and closes one, with a reason', async () => {
     const connection = await client();
     await connection.createChannel();

@@ -4,7 +4,8 @@ import type { FileSource, SharedFile } from '../../proto/gen/warren/directory/v1
 import { TransferEvent, TransferState } from '../../proto/gen/warren/peer/v1/events.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
-import { directoryIndex, exchanges, type QueueKind, type Role, roles } from '../../services/bus/topology.ts';
+import { type Rights, rights } from '../../services/bus/rights.ts';
+import { directoryIndex, type QueueKind, roles } from '../../services/bus/topology.ts';
 import {
   announcementOf,
   deltasOf,
@@ -15,7 +16,7 @@ import {
 import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf } from '../../services/lib/identity/member-id.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
-import { accountsOf } from '../compliance/accounts.ts';
+import { type Account, accountsOf } from '../compliance/accounts.ts';
 import { ownBroker, temporaryDir } from '../support/broker.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { until } from '../support/until.ts';
@@ -26,16 +27,34 @@ import { fileOf, idOf } from './index-under-test.ts';
 
 const password = 'correct horse';
 const everything = { configure: '.*', write: '.*', read: '.*' };
-const role: Role = { exchanges: [exchanges.m, exchanges['p2p.index'], exchanges['p2p.transfers']], queues: [] };
 /** Each for one test. */
 const members = Array.from({ length: 6 }, createMemberKeys);
+/** Those that the broker lets do anything. */
+const unbound = new Set([2, 4]);
 let broker: LocalBroker;
+
+function accountOf(name: string, { topics, ...may }: Rights): Account {
+  return { name, password, rights: may, topics };
+}
+
+function urlOf(account: string): string {
+  const url = new URL(broker.url);
+  url.username = account;
+  url.password = password;
+  return url.href;
+}
 
 beforeAll(async () => {
   broker = await ownBroker();
   const accounts = await accountsOf(broker);
   if (typeof accounts === 'string') throw new Error(accounts);
-  await accounts.create(members.map(({ id }) => ({ name: brokerAccountOf(id), password, rights: everything })));
+  await accounts.create([
+    accountOf('directory', rights.directory()),
+    ...members.map(({ id }, at) => {
+      const name = brokerAccountOf(id);
+      return unbound.has(at) ? { name, password, rights: everything } : accountOf(name, rights.member(id));
+    }),
+  ]);
 });
 afterAll(() => broker?.close());
 
@@ -48,10 +67,7 @@ class Member {
 
   constructor(keys: MemberKeys) {
     this.keys = keys;
-    const url = new URL(broker.url);
-    url.username = brokerAccountOf(keys.id);
-    url.password = password;
-    this.bus = createBus({ urls: [url.href], name: 'member', role });
+    this.bus = createBus({ urls: [urlOf(brokerAccountOf(keys.id))], name: 'member', role: roles.member() });
   }
 
   async change(files: readonly SharedFile[], removed: readonly string[]): Promise<void> {
@@ -78,7 +94,7 @@ async function member(at: number): Promise<Member> {
 
 async function startDirectory(dir: string, ...more: string[]): Promise<WarrenProcess> {
   const process = await spawnWarren([
-    ...['directory', '--data', dir, '--directory-port', '0', '--broker', broker.url],
+    ...['directory', '--data', dir, '--directory-port', '0', '--broker', urlOf('directory')],
     ...more,
   ]);
   onTestFinished(() => process[Symbol.asyncDispose]());

@@ -6,17 +6,14 @@ import type { Bus } from '../../services/bus/bus.ts';
 import { replyKey } from '../../services/bus/own-keys.ts';
 import { type QueueKind, roles } from '../../services/bus/topology.ts';
 import { directoryClient } from '../../services/directory/client.ts';
-import { httpStatus } from '../../services/directory/http-status.ts';
-import { type MethodName, methodNames, methods } from '../../services/directory/methods.ts';
-import { problem } from '../../services/directory/openapi.ts';
+import { methods } from '../../services/directory/methods.ts';
+import { restDirectoryClient } from '../../services/directory/rest-client.ts';
 import { type Directory, startDirectory } from '../../services/directory/service.ts';
-import { CallFailure, type CallStatus } from '../../services/lib/rpc/call-failure.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker, temporaryDir, uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import type { Methods } from './directory-under-test.ts';
 import { fileOf, idOf } from './index-under-test.ts';
-import { askMethod } from './rest-client.ts';
 
 /** Every call the directory knows, over REST and over the bus: the same answers, the same refusals. */
 
@@ -55,20 +52,6 @@ afterAll(async () => {
   await broker?.close();
 });
 
-/** REST, with its problems turned back into what the bus rejects with. */
-function overRest(base: string): Methods {
-  const call = async (name: MethodName, request: object): Promise<unknown> => {
-    const { status, json } = await askMethod(base, name, request);
-    if (status < 300) return json ?? {};
-    const { code, detail } = problem.parse(json);
-    const found = Object.entries(httpStatus).find(([, number]) => number === status)?.[0];
-    throw new CallFailure(found as CallStatus, code, detail);
-  };
-  return Object.fromEntries(
-    methodNames.map(name => [name, (request: object) => call(name, request)]),
-  ) as unknown as Methods;
-}
-
 const notFound = { status: 'NOT_FOUND', code: 'DIRECTORY_FILE' };
 const invalid = (message: RegExp) => ({
   status: 'INVALID_ARGUMENT',
@@ -83,7 +66,7 @@ const look = (to: Methods, token: string, wrong: object) =>
 type Refused = [what: string, call: (to: Methods) => Promise<unknown>, failure: object];
 
 describe.each([
-  ['REST', () => overRest(directory.url)],
+  ['REST', () => restDirectoryClient(directory.url)],
   ['the bus', () => directoryClient(clientBus)],
 ])('over %s', (_, over) => {
   let me: Methods;
@@ -227,7 +210,7 @@ describe.each([
 
   test('attempts on an account are counted together', async () => {
     const attempt = (to: Methods) => to.login({ username, password: 'wrong', addresses: [] });
-    const both = [overRest(directory.url), directoryClient(clientBus)];
+    const both = [restDirectoryClient(directory.url), directoryClient(clientBus)];
     for (let i = 0; i < 10; i++)
       await expect(attempt(both[i % 2] ?? me)).rejects.toMatchObject({ code: 'DIRECTORY_LOGIN' });
     await expect(attempt(me)).rejects.toMatchObject({ status: 'RESOURCE_EXHAUSTED', code: 'DIRECTORY_ATTEMPTS' });

@@ -4,7 +4,7 @@ import { accountOf, allow } from './http-auth.ts';
 import { brokerMetrics } from './http-metrics.ts';
 import { checkVhost, notFound, tellProblem } from './http-problem.ts';
 import type { Rates } from './http-rates.ts';
-import { connectionName, connectionView, overview, queueView, userView } from './http-views.ts';
+import { connectionName, connectionView, exchangeView, overview, queueView, userView } from './http-views.ts';
 import type { BrokerServer } from './server.ts';
 
 const bodyLimit = 64 * 1024;
@@ -50,6 +50,16 @@ export function createHttpApp(server: BrokerServer, rates: Rates, amqp: string):
       ifUnused: request.query['if-unused'] === 'true',
       ifEmpty: request.query['if-empty'] === 'true',
     });
+    broker.flush();
+    response.status(204).end();
+  });
+  api.get('/exchanges/:vhost', mayLook, (_request, response) => {
+    response.json([...broker.exchanges()].map(exchangeView));
+  });
+  api.delete('/exchanges/:vhost/:name', mayChange, (request, response) => {
+    const name = String(request.params.name);
+    if (!broker.findExchange(name)) throw notFound(`exchange ${JSON.stringify(name)}`);
+    broker.deleteExchange(name, { ifUnused: request.query['if-unused'] === 'true' });
     broker.flush();
     response.status(204).end();
   });

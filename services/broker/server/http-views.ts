@@ -1,5 +1,6 @@
 import { hashingAlgorithm } from '../../bus/accounts/password-hash.ts';
 import type { Broker, Queue } from '../core/broker.ts';
+import type { Exchange } from '../core/exchange.ts';
 import { MessageQueue } from '../core/queue.ts';
 import type { StoredAccount } from './accounts.ts';
 import type { Connection } from './connection.ts';
@@ -47,6 +48,11 @@ export function queueView(queue: Queue, rates: Rates): object {
     message_bytes: own ? own.readyBytes + own.unackedBytes : (queue as Exclude<Queue, MessageQueue>).bytes,
     message_stats: statistics(countsOf(queue), rates.of(name)),
   };
+}
+
+export function exchangeView({ settings }: Exchange<Queue>): object {
+  const { name, type, durable, autoDelete, internal } = settings;
+  return { name, vhost, type, durable, auto_delete: autoDelete, internal };
 }
 
 /** As RabbitMQ names connections: from where to where. */

@@ -39,6 +39,6 @@ export interface BrokerAccounts {
   put(account: AccountSpec): Promise<void>;
   /** Password and limits stay. @throws Failure ACCOUNTS_UNKNOWN as well */
   setRights(name: string, rights: Rights): Promise<void>;
-  /** Takes it away with its connections, and with the queues under its own names (`m.<id>.…`). None there: no error. */
+  /** Takes it away with its connections, and with the queues and exchanges under its own names (`m.<id>.…`). None there: no error. */
   remove(name: string): Promise<void>;
 }

@@ -81,7 +81,7 @@ export function createBrokerAccounts(url: string, { deadlineMs = 10_000 }: Manag
         // The account first: whoever is thrown out must not come back.
         await ask('DELETE', userPath(name), { alsoFine: [404] });
         await disconnect(ask, name, { andNew: true });
-        await deleteQueues(ask, name);
+        for (const what of ['queues', 'exchanges'] as const) await deleteOwn(ask, name, what);
       }),
   };
 }
@@ -150,7 +150,9 @@ function presentOf(user: z.infer<typeof userShape>, rights: Rights | undefined):
 
 async function putPassword(ask: Ask, { name, passwordHash }: AccountSpec): Promise<void> {
   const body = { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm, tags: '' };
-  await ask('PUT', userPath(name), { body });
+  const { status } = await ask('PUT', userPath(name), { body, alsoFine: [400] });
+  // RabbitMQ 4 says so when somebody else makes the same one at this moment; it is changed then, and what is really wrong said again.
+  if (status === 400) await ask('PUT', userPath(name), { body });
 }
 
 async function putLimits(ask: Ask, name: string, limits: AccountLimits, present?: AccountLimits): Promise<void> {
@@ -203,15 +205,15 @@ async function disconnect(ask: Ask, name: string, { andNew = false } = {}): Prom
   }
 }
 
-/** Those with connections that just ended go by themselves, and meanwhile cannot be deleted. */
-async function deleteQueues(ask: Ask, name: string): Promise<void> {
+/** Queues of connections that just ended go by themselves, and meanwhile cannot be deleted. */
+async function deleteOwn(ask: Ask, name: string, what: 'queues' | 'exchanges'): Promise<void> {
   const prefix = `${ownPrefix(name)}.`;
   for (let isFirst = true; ; isFirst = false) {
-    const queues = namesShape.parse((await ask('GET', `/api/queues/${inVhost}?columns=name`)).json);
-    const own = queues.filter(queue => queue.name.startsWith(prefix));
+    const all = namesShape.parse((await ask('GET', `/api/${what}/${inVhost}?columns=name`)).json);
+    const own = all.filter(each => each.name.startsWith(prefix));
     if (own.length === 0) return;
     if (!isFirst) await wait(pollMs);
-    for (const queue of own)
-      await ask('DELETE', `/api/queues/${inVhost}/${encodeURIComponent(queue.name)}`, { alsoFine: [400, 404, 405] });
+    for (const each of own)
+      await ask('DELETE', `/api/${what}/${inVhost}/${encodeURIComponent(each.name)}`, { alsoFine: [400, 404, 405] });
   }
 }

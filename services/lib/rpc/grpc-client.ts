@@ -2,6 +2,7 @@ import {
   Client as Channel,
   type ChannelCredentials,
   type ClientOptions,
+  connectivityState,
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
@@ -13,6 +14,8 @@ import { grpcMethod, reasonKey, retryKey } from './grpc-server.ts';
 export interface GrpcConnection {
   /** Methods fail with the `CallFailure` that the other side answered, or UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED of gRPC. */
   client<S extends ServiceDefinition>(definition: S): Client<S>;
+  /** Whether there is a connection now; else the next call makes one. */
+  isConnected(): boolean;
   close(): void;
 }
 
@@ -28,6 +31,7 @@ export function openGrpc(
   const channel = new Channel(address, credentials, options);
   return {
     client: definition => createClient(channel, definition),
+    isConnected: () => channel.getChannel().getConnectivityState(false) === connectivityState.READY,
     close: () => channel.close(),
   };
 }

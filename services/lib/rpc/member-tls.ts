@@ -12,6 +12,9 @@ export interface MemberCredentials {
   readonly key: string;
 }
 
+/** For channels with these credentials. Members have no host names, and TLS knows no addresses for names (RFC 6066 §3). */
+export const memberChannelOptions = { 'grpc.ssl_target_name_override': 'member.warren' } as const;
+
 /** Nobody without a certificate of the network's authority gets as far as a call. */
 export function memberServerCredentials({
   authorityCertificate,

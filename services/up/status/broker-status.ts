@@ -1,9 +1,7 @@
-import { join } from 'node:path';
 import { z } from 'zod';
-import { readWhereabouts } from '../../broker/home.ts';
-import { managementUrl } from '../../bus/accounts/management-url.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../lib/failure.ts';
+import { knownBroker } from '../known-broker.ts';
 import { askJson, placeOf, type Unreached } from './ask.ts';
 
 export interface QueueStatus {
@@ -50,7 +48,7 @@ const queuesShape = z.array(
 
 /** Depth and rates from the broker's HTTP API, the embedded one's or RabbitMQ's management plugin. */
 export async function brokerStatus(config: Config, dataDir: string): Promise<BrokerStatus | Unreached> {
-  const url = await httpOf(config, dataDir);
+  const url = (await knownBroker(config, dataDir))?.httpUrl;
   if (url === undefined) return { problem: `no broker is configured, and none runs for ${dataDir}` };
   try {
     const overview = overviewShape.parse(await askJson(`${url}/api/overview`));
@@ -76,9 +74,4 @@ export async function brokerStatus(config: Config, dataDir: string): Promise<Bro
     const hint = config.broker.httpUrl === undefined ? '; name it with --broker-http URL' : '';
     return { problem: `the broker's HTTP API at ${placeOf(url)} cannot be reached: ${why}${hint}` };
   }
-}
-
-/** As configured or by RabbitMQ's custom; else that of the one that runs here. */
-async function httpOf({ broker }: Config, dataDir: string): Promise<string | undefined> {
-  return managementUrl(broker) ?? (await readWhereabouts(join(dataDir, 'broker')))?.http;
 }

@@ -145,7 +145,7 @@ test('with other rights it is disconnected, and comes back to them with the pass
   });
 });
 
-test('who is removed is out within two seconds with its queues, and nobody else; removed twice is removed', async () => {
+test('who is removed is out within two seconds with its queues and exchanges, and nobody else; removed twice is removed', async () => {
   const gone = member();
   const stays = member();
   for (const { spec } of [gone, stays]) await accounts.put(spec);
@@ -155,16 +155,20 @@ test('who is removed is out within two seconds with its queues, and nobody else;
   expect(await mayDeclare(other, `m.${stays.id}.dm`)).toBe(true);
   const channel = await second.connection.createChannel();
   await channel.assertQueue('', { exclusive: true });
+  await channel.assertExchange(`m.${gone.id}.x`, 'topic', { durable: true });
   const startedAt = performance.now();
   await accounts.remove(gone.spec.name);
   for (const { closed } of [first, second]) expect(await closed).toMatch(/320|CONNECTION.FORCED|close/i);
   expect(performance.now() - startedAt).toBeLessThan(2_000);
   await expect(login(gone.spec.name, gone.password)).rejects.toThrow(/403|ACCESS_REFUSED/);
   expect(await accounts.list(gone.spec.name)).toEqual([]);
-  const answer = await fetch(`${new URL(httpUrl).origin}/api/queues/%2F`, { headers: { authorization: basic() } });
-  const queues = ((await answer.json()) as { name: string }[]).map(({ name }) => name);
-  expect(queues).toContain(`m.${stays.id}.dm`);
-  expect(queues.filter(name => name.startsWith(`m.${gone.id}`))).toEqual([]);
+  const left: string[] = [];
+  for (const what of ['queues', 'exchanges'])
+    left.push(
+      ...((await httpClient(httpUrl)('GET', `/api/${what}/%2F`)).json as { name: string }[]).map(({ name }) => name),
+    );
+  expect(left).toContain(`m.${stays.id}.dm`);
+  expect(left.filter(name => name.startsWith(`m.${gone.id}`))).toEqual([]);
   expect(await isOpen(other)).toBe(true);
   await accounts.remove(gone.spec.name);
   await accounts.remove('m.never-there');
@@ -195,11 +199,6 @@ test('who keeps accounts needs no right to any message, only to delete queues of
   expect(await mayDeclare(keeper, 'proxy.jobs.x')).toBe(false);
   expect((await ask('DELETE', '/api/users/keeper')).status).toBe(204);
 });
-
-function basic(): string {
-  const { username, password } = new URL(httpUrl);
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
 
 test('it has no more connections and channels open than it may', async () => {
   const { password, spec } = member();

@@ -283,25 +283,25 @@ export interface PutResponse {
 export interface Transfer {
   transferId: string;
   direction: TransferDirection;
-  phase: TransferPhase;
+  state: TransferPhase;
   fileId: string;
   /** In the share; once done, the final one ("name (2).ext" when the name was taken). */
   path: string;
   kind: ContentKind;
-  /** Bytes in all, and verified so far; of a folder, over its files. Length 0 in phase LOCATING: not known yet. */
+  /** Bytes in all, and verified so far; of a folder, over its files. Length 0 with state LOCATING: not known yet. */
   length: number;
   verified: number;
   /** Bytes a second over the last seconds. */
   rate: number;
   /** 0: not known. */
   leftMs: number;
-  sources: TransferPeer[];
+  sources: SourceProgress[];
   /** A stable word when held or failed ("DISK_FULL"), and one line for people. */
   reason: string;
   detail: string;
 }
 
-export interface TransferPeer {
+export interface SourceProgress {
   /** Whom it comes from; of an upload, whom it goes to. */
   memberId: string;
   name: string;
@@ -2099,7 +2099,7 @@ function createBaseTransfer(): Transfer {
   return {
     transferId: "",
     direction: 0,
-    phase: 0,
+    state: 0,
     fileId: "",
     path: "",
     kind: 0,
@@ -2121,8 +2121,8 @@ export const Transfer: MessageFns<Transfer> = {
     if (message.direction !== 0) {
       writer.uint32(16).int32(message.direction);
     }
-    if (message.phase !== 0) {
-      writer.uint32(24).int32(message.phase);
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
     }
     if (message.fileId !== "") {
       writer.uint32(34).string(message.fileId);
@@ -2158,7 +2158,7 @@ export const Transfer: MessageFns<Transfer> = {
       writer.uint32(80).uint64(BigInt(message.leftMs));
     }
     for (const v of message.sources) {
-      TransferPeer.encode(v!, writer.uint32(90).fork()).join();
+      SourceProgress.encode(v!, writer.uint32(90).fork()).join();
     }
     if (message.reason !== "") {
       writer.uint32(98).string(message.reason);
@@ -2203,7 +2203,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.phase = reader.int32() as any;
+            message.state = reader.int32() as any;
             continue;
           }
           case 4: {
@@ -2267,7 +2267,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.sources.push(TransferPeer.decode(reader, reader.uint32()));
+            message.sources.push(SourceProgress.decode(reader, reader.uint32()));
             continue;
           }
           case 12: {
@@ -2305,7 +2305,7 @@ export const Transfer: MessageFns<Transfer> = {
     const message = createBaseTransfer();
     message.transferId = object.transferId ?? "";
     message.direction = object.direction ?? 0;
-    message.phase = object.phase ?? 0;
+    message.state = object.state ?? 0;
     message.fileId = object.fileId ?? "";
     message.path = object.path ?? "";
     message.kind = object.kind ?? 0;
@@ -2313,19 +2313,19 @@ export const Transfer: MessageFns<Transfer> = {
     message.verified = object.verified ?? 0;
     message.rate = object.rate ?? 0;
     message.leftMs = object.leftMs ?? 0;
-    message.sources = object.sources?.map((e) => TransferPeer.fromPartial(e)) || [];
+    message.sources = object.sources?.map((e) => SourceProgress.fromPartial(e)) || [];
     message.reason = object.reason ?? "";
     message.detail = object.detail ?? "";
     return message;
   },
 };
 
-function createBaseTransferPeer(): TransferPeer {
+function createBaseSourceProgress(): SourceProgress {
   return { memberId: "", name: "", state: 0, isRelayed: false, bytes: 0, rate: 0, detail: "" };
 }
 
-export const TransferPeer: MessageFns<TransferPeer> = {
-  encode(message: TransferPeer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const SourceProgress: MessageFns<SourceProgress> = {
+  encode(message: SourceProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.memberId !== "") {
       writer.uint32(10).string(message.memberId);
     }
@@ -2356,7 +2356,7 @@ export const TransferPeer: MessageFns<TransferPeer> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): TransferPeer {
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceProgress {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2365,7 +2365,7 @@ export const TransferPeer: MessageFns<TransferPeer> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTransferPeer();
+      const message = createBaseSourceProgress();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2437,11 +2437,11 @@ export const TransferPeer: MessageFns<TransferPeer> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferPeer>, I>>(base?: I): TransferPeer {
-    return TransferPeer.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<SourceProgress>, I>>(base?: I): SourceProgress {
+    return SourceProgress.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<TransferPeer>, I>>(object: I): TransferPeer {
-    const message = createBaseTransferPeer();
+  fromPartial<I extends Exact<DeepPartial<SourceProgress>, I>>(object: I): SourceProgress {
+    const message = createBaseSourceProgress();
     message.memberId = object.memberId ?? "";
     message.name = object.name ?? "";
     message.state = object.state ?? 0;
