@@ -1,143 +1,51 @@
-import { mkdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createBus } from '../bus/amqp-bus.ts';
-import type { Bus } from '../bus/bus.ts';
-import { roles } from '../bus/topology.ts';
+import { resolve } from 'node:path';
 import type { Io, Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient } from '../directory/client.ts';
-import { restDirectoryClient } from '../directory/rest-client.ts';
-import { withSession } from '../directory/rest-session.ts';
-import { claim } from '../lib/claim.ts';
-import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
-import { startDaemon } from './daemon.ts';
-import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
-import { keepRenewed } from './keep-renewed.ts';
-import { keepOwnRevocation } from './own-revocation.ts';
-import { Revocations } from './revocations.ts';
-import { watchMembership } from './watch-membership.ts';
+import { startMember } from './member.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
 
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
-  const dataDir = resolve(io.cwd, config.data.dir);
-  let membership = await readMembership(dataDir);
-  if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
-  const mine = await claimHome(memberDir(dataDir));
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
-  try {
-    for (;;) {
-      const watched = watchMembership(dataDir, membership);
-      try {
-        await serve({ config, dataDir, membership, io, ending, rejoined: watched.signal });
-      } finally {
-        watched.close();
-      }
-      if (ending.signal.aborted) break;
-      io.out('this machine has joined again: going on with its new account\n');
-      membership = (await readMembership(dataDir)) ?? membership;
-    }
-  } finally {
-    await mine.release();
+  while (!ending.signal.aborted) {
+    await serve(config, ending, io);
+    if (!ending.signal.aborted) io.out('this machine has joined again: going on with its new account\n');
   }
 };
 
-interface Serving {
-  readonly config: Config;
-  readonly dataDir: string;
-  readonly membership: Membership;
-  readonly io: Io;
-  /** Aborts when the process is to end; the owner may ask for it. */
-  readonly ending: AbortController;
-  /** Aborts when the membership is another one. */
-  readonly rejoined: AbortSignal;
-}
-
-async function serve({ config, dataDir, membership, io, ending, rejoined }: Serving): Promise<void> {
-  const until = AbortSignal.any([ending.signal, rejoined]);
-  const warn = (line: string): void => io.err(`member: ${line}\n`);
-  const log = (line: string): void => io.out(`${line}\n`);
-  const now = (): number => Date.now();
-  const keys = await keptMemberKeys(dataDir);
-  const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
-  const { account } = certificateFacts(certificate);
-  const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
-  const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
-  const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
-  revocations.onRevoked((id, proof) => {
-    if (id !== keys.id) return;
-    warn('this machine was revoked: it is no member any more');
-    keepOwnRevocation(dataDir, proof).catch(error => warn(messageOf(error)));
-  });
+/** Until it is to end, or the home has joined again. */
+async function serve(config: Config, ending: AbortController, io: Io): Promise<void> {
+  const { port } = config.member;
+  const member = await startMember(
+    {
+      warn: line => io.err(`member: ${line}\n`),
+      log: line => io.out(`${line}\n`),
+      onStop: () => ending.abort(),
+    },
+    {
+      ...config.member,
+      dataDir: resolve(io.cwd, config.data.dir),
+      ports: port === undefined ? usualPorts : [port],
+    },
+  );
   try {
-    const daemon = await startDaemon(
-      {
-        ...{ bus, keys, revocations, warn, log, now },
-        directory: directoryOf(bus, membership, account, config.member),
-        isDirectoryOverBus: directoryUrl === undefined,
-        parts: [],
-        clock: () => performance.now(),
-        random: Math.random,
-        onStop: () => ending.abort(),
-      },
-      {
-        ...{ dataDir, name, authorityCertificate, certificate, host, advertise, queueType },
-        ports: port === undefined ? usualPorts : [port],
-        brokerHost: new URL(brokerUrls[0] ?? '').hostname,
-      },
+    const { id, name, account } = member;
+    const until = AbortSignal.any([ending.signal, member.rejoined]);
+    io.out(`member ${shortId(id)} (${name}, account ${account}) serves members on port ${member.port}\n`);
+    io.out(`its owner is served at ${member.ownerPlace}\n`);
+    // Refused or not: the account may come back, and the owner is told why it is not up.
+    member.bus.ready(until).then(
+      () => io.out('member is up\n'),
+      () => {},
     );
-    revocations.start();
-    const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
-    try {
-      io.out(`member ${shortId(keys.id)} (${name}, account ${account}) serves members on port ${daemon.port}\n`);
-      io.out(`its owner is served at ${daemon.ownerPlace}\n`);
-      // Refused or not: the account may come back, and the owner is told why it is not up.
-      bus.ready(until).then(
-        () => io.out('member is up\n'),
-        () => {},
-      );
-      await aborted(until);
-    } finally {
-      renewal.close();
-      await daemon.close();
-    }
+    await aborted(until);
   } finally {
-    revocations.close();
-    await bus.close();
+    await member.close();
   }
-}
-
-async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const mine = await claim(join(dir, 'owner'));
-  if ('heldBy' in mine)
-    throw new Failure(
-      'MEMBER_HELD',
-      `process ${mine.heldBy} is the daemon of ${dir} already: stop that one, or choose another --data`,
-    );
-  return mine;
-}
-
-/** Over the bus, where the broker account says who calls; or, if it is set so, over REST with the account's password. */
-function directoryOf(
-  bus: Bus,
-  { directoryAccount: from }: Membership,
-  username: string,
-  { directoryUrl, password }: Config['member'],
-): DirectoryClient {
-  if (directoryUrl === undefined) return directoryClient(bus, from === undefined ? {} : { from });
-  if (password === undefined)
-    throw new Failure(
-      'CONFIG',
-      `the directory at ${new URL(directoryUrl).origin} wants the password of ${username}: member.password (WARREN_MEMBER_PASSWORD, or …_FILE)`,
-    );
-  return withSession(restDirectoryClient(directoryUrl), { username, password });
 }
