@@ -81,11 +81,6 @@ export class ChordNode {
     return this.#state.owns(key);
   }
 
-  /** Itself and the next k − 1: who keeps what it owns. Fewer where the ring has fewer. */
-  holders(k: number): readonly Peer[] {
-    return [this.self, ...this.#state.others.slice(0, k - 1)];
-  }
-
   /** Calls back whenever the predecessor or the successor list has changed. @returns ends it */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);

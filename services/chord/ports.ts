@@ -31,7 +31,8 @@ export interface RingCalls {
   /** "Something changed near you": stabilize and check the predecessor now. A hint; correctness never depends on it. */
   nudge: { request: Nothing; reply: Nothing };
 
-  store: { request: { readonly record: RingRecord }; reply: StoreReply };
+  /** `asOwner`: the asker takes it for the owner of the key; it refuses with `not-owner` when it is not. */
+  store: { request: { readonly record: RingRecord; readonly asOwner: boolean }; reply: StoreReply };
   fetch: { request: { readonly key: Identifier; readonly kind: RingRecord['kind'] }; reply: Fetched };
   reconcile: { request: Reconcile; reply: Reconciled };
   retrieve: { request: { readonly slots: readonly Slot[] }; reply: { readonly records: readonly RingRecord[] } };
@@ -42,8 +43,11 @@ export type RingCall = keyof RingCalls;
 export interface Fetched {
   /** Tombstones included. */
   readonly records: readonly RingRecord[];
-  /** Whether it is sure that it has what a holder of this key should have. Others do not count towards a majority. */
-  readonly isSettled: boolean;
+  /**
+   * It owns the key, and has compared with the other holders since it does: it has seen every put that was acknowledged. A get
+   * needs this of the one that it takes for the owner.
+   */
+  readonly isSettledOwner: boolean;
 }
 
 /** What the asker holds on an arc, `from` excluded and `to` included, so that both sides end up with the newest of each. */
@@ -52,8 +56,8 @@ export interface Reconcile {
   readonly to: Identifier;
   /** All that the asker has on the arc; at most `maxDigests`. */
   readonly digests: readonly Digest[];
-  /** The asker owns the arc from here to `to`, and has brought it up to date at the receiver: it may now count as a holder. */
-  readonly settledFrom: Identifier | undefined;
+  /** The asker owns the arc, as far as it knows: then the receiver does not. */
+  readonly isOwner: boolean;
 }
 
 export interface Reconciled {
