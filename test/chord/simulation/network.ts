@@ -14,7 +14,7 @@ export type Process = <K extends RingCall>(
 export interface Weather {
   /** Milliseconds. */
   delay(): number;
-  isLost(): boolean;
+  isLost(call: RingCall): boolean;
   isDoubled(): boolean;
 }
 
@@ -61,17 +61,17 @@ export class Network {
       call: (to, call, request) => {
         this.calls++;
         return new Promise((resolve, reject) => {
-          this.#send(self.id, to.id, () => this.#deliver(self, to, call, request, resolve, reject));
+          this.#send(call, self.id, to.id, () => this.#deliver(self, to, call, request, resolve, reject));
         });
       },
     };
   }
 
   /** @returns whether it will arrive */
-  #send(from: Identifier, to: Identifier, arrive: () => unknown): boolean {
+  #send(call: RingCall, from: Identifier, to: Identifier, arrive: () => unknown): boolean {
     let sent = 0;
     for (let copies = this.weather.isDoubled() ? 2 : 1; copies > 0; copies--) {
-      if (this.weather.isLost() || this.isCut(from, to)) continue;
+      if (this.weather.isLost(call) || this.isCut(from, to)) continue;
       this.#queue.after(this.weather.delay(), arrive);
       sent++;
     }
@@ -92,27 +92,27 @@ export class Network {
     try {
       reply = process(call, request, from);
     } catch (error) {
-      this.#send(to.id, from.id, () => reject(error));
+      this.#send(call, to.id, from.id, () => reject(error));
       return false;
     }
     if (reply instanceof Promise) {
       reply.then(
-        value => this.#send(to.id, from.id, () => resolve(value)),
-        error => this.#send(to.id, from.id, () => reject(error)),
+        value => this.#send(call, to.id, from.id, () => resolve(value)),
+        error => this.#send(call, to.id, from.id, () => reject(error)),
       );
       return true;
     }
     const now = reply;
     if (call === 'neighbours') {
       const list = { asker: from, from: to, neighbours: now as Neighbours };
-      const isOnItsWay = this.#send(to.id, from.id, () => {
+      const isOnItsWay = this.#send(call, to.id, from.id, () => {
         this.listsOnTheirWay.delete(list);
         resolve(now);
       });
       if (isOnItsWay) this.listsOnTheirWay.add(list);
       return false;
     }
-    this.#send(to.id, from.id, () => resolve(now));
+    this.#send(call, to.id, from.id, () => resolve(now));
     // Whoever is notified or nudged may go on with something of its own.
     return call === 'notify' || call === 'nudge';
   }

@@ -3,6 +3,7 @@ import { bits, distance, type Identifier, identifier } from '../../../services/c
 import type { Peer } from '../../../services/chord/peer.ts';
 import { isHigher, slotOf, type UnsignedRecord, type Version } from '../../../services/chord/record.ts';
 import { maintenanceTries } from '../../../services/chord/steps.ts';
+import { isStorageCall } from '../../../services/chord/storage.ts';
 import { behind } from '../../../services/chord/successor-list.ts';
 import { seededRandom } from '../../support/seeded.ts';
 import { EventQueue } from './event-queue.ts';
@@ -24,7 +25,7 @@ export interface StorageSetting {
   readonly isTold?: boolean;
 }
 
-const activeMs = 60_000;
+const activeMs = 30_000;
 const k = 3;
 const r = 4;
 
@@ -63,15 +64,17 @@ export async function simulateStorage(
 
   const callTimeoutMs = 400;
   const slowShare = span(0, 0.5);
+  const lossShare = span(0, 0.3);
   const doubledShare = span(0, 0.2);
   const queue = new EventQueue();
   const network = new Network(queue, {
     delay: () => (chance(slowShare) ? span(1, callTimeoutMs * 0.48) : span(1, 20)),
-    isLost: () => false,
+    // Losses of the ring's own calls would be false suspicions; those of storage are what it must bear.
+    isLost: call => isStorageCall(call) && chance(lossShare),
     isDoubled: () => chance(doubledShare),
   });
   const options = {
-    ...{ r, k, callTimeoutMs, hopLimit: 200, stabilizeMs: span(200, 1_000), repairMs: span(500, 5_000), meetMs: 1e9 },
+    ...{ r, k, callTimeoutMs, hopLimit: 200, stabilizeMs: span(200, 1_000), repairMs: span(500, 15_000), meetMs: 1e9 },
     ...{ patienceMs: 8_000, providerLifeMs: 600_000 },
   };
   const problems: string[] = [];
@@ -156,6 +159,7 @@ export async function simulateStorage(
     if (membersOf().length <= r + 2 || queue.now() - lastGoneAt < 2 * maintenanceTries * callTimeoutMs) return false;
     return keys.every(({ holders, gone }) => !holders.has(peer.id) || gone < Math.floor((k - 1) / 2));
   }
+  let written: Known | undefined;
   let lastGoneAt = Number.NEGATIVE_INFINITY;
   function count({ peer }: Actor): void {
     lastGoneAt = queue.now();
@@ -173,6 +177,7 @@ export async function simulateStorage(
       return;
     }
     counts.acknowledged++;
+    written = known;
     const mine = known.versions.slice(before).find(({ version }) => version.writer === actor.peer.member)?.version;
     if (!mine) return fail('a put was acknowledged that was not signed');
     say(() => `${short(actor.peer.id)} ${isRemoval ? 'removed' : 'put'} ${short(known.key)} as ${mine.counter}`);
@@ -204,7 +209,7 @@ export async function simulateStorage(
   }
 
   // --- founded as an ideal ring
-  const founders = Array.from({ length: r + 2 + below(20) }, () => createActor());
+  const founders = Array.from({ length: r + 2 + below(12) }, () => createActor());
   founders.sort((one, other) => ascending(one.peer.id, other.peer.id));
   for (const [at, { host, peer }] of founders.entries()) {
     const next = (far: number): Peer => (founders[(at + far + founders.length) % founders.length] as Actor).peer;
@@ -236,19 +241,30 @@ export async function simulateStorage(
     if (!actor || !known) return;
     const dice = random();
     if (dice < goingShare) {
-      if (!mayGo(actor)) return;
-      count(actor);
-      const leaves = chance(0.3);
-      say(() => `${short(actor.peer.id)} ${leaves ? 'leaves' : 'fails'}`);
-      counts[leaves ? 'leaves' : 'failures']++;
-      if (leaves) return void leave(actor);
-      actor.state = 'dead';
-      actor.host.close();
-      network.kill(actor.peer.id);
+      // Often the owner of what was written last, which is then read while others take over.
+      const recent = chance(0.5) ? written : undefined;
+      const owner = recent && holdersOf(recent.key)[0];
+      goes(owner?.state === 'member' ? owner : actor, recent);
     } else if (dice < 0.35) {
-      if (membersOf().length < 40) void join(createActor());
+      if (membersOf().length < 24) void join(createActor());
     } else if (dice < 0.6) void write(actor, known, chance(0.2));
     else void read(actor, known);
+  }
+  function goes(actor: Actor, recent: Known | undefined): void {
+    if (!mayGo(actor)) return;
+    count(actor);
+    const leaves = chance(0.3);
+    say(() => `${short(actor.peer.id)} ${leaves ? 'leaves' : 'fails'}`);
+    counts[leaves ? 'leaves' : 'failures']++;
+    if (leaves) return void leave(actor);
+    actor.state = 'dead';
+    actor.host.close();
+    network.kill(actor.peer.id);
+    for (let left = recent ? 8 : 0; left > 0; left--)
+      queue.after(span(0, 4_000), () => {
+        const reader = pick(membersOf());
+        if (reader && recent) void read(reader, recent);
+      });
   }
   queue.after(0, happen);
   const watch = (): void => {
@@ -261,7 +277,7 @@ export async function simulateStorage(
   // --- left alone
   if (problems.length === 0) {
     network.weather = { delay: () => span(1, 20), isLost: () => false, isDoubled: () => false };
-    await queue.runUntil(activeMs + 90_000);
+    await queue.runUntil(activeMs + 45_000);
     const ring = membersOf().map(({ peer, host }) => ({ self: peer, neighbours: host.first.node.neighbours }));
     const wrong = unideal(ring, r);
     if (wrong) fail(wrong);
@@ -277,7 +293,7 @@ export async function simulateStorage(
         if (!isHolder && version) fail(`${short(actor.peer.id)} still keeps ${short(known.key)}, which others hold`);
       }
     }
-    await queue.runUntil(queue.now() + 20_000);
+    await queue.runUntil(queue.now() + 10_000);
   }
   for (const { host } of actors.values()) host.close();
   return { seed, problems, transcript, counts };
