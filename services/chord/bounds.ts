@@ -1,5 +1,5 @@
 import { circle } from './identifier.ts';
-import { keyOfSlot, type RingRecord } from './record.ts';
+import type { RingRecord } from './record.ts';
 
 /** What a node takes from strangers, and no more. */
 
@@ -23,6 +23,8 @@ export const tombstoneLifeMs = 24 * 3_600_000;
 export const maxDigests = 512;
 /** Of one `retrieve`: with the largest values 1 MiB. */
 export const maxRetrieved = 16;
+/** Of `Route.closer`: enough to route around silent nodes without asking the same node again, even where half of them are dead. */
+export const maxCloser = 16;
 /** Of a successor list. */
 export const maxSuccessors = 64;
 /** Of a member's virtual nodes. */
@@ -40,8 +42,4 @@ export function problemOfRecord(record: RingRecord): string | undefined {
   if (!Number.isSafeInteger(lifeMs) || lifeMs < 1 || lifeMs > longest) return `it may live for ${longest} ms at most`;
   if (!(leftMs > 0 && leftMs <= lifeMs)) return 'its life is over, or longer than it was to be';
   return undefined;
-}
-
-export function areSlots(slots: readonly string[], most: number): boolean {
-  return slots.length <= most && slots.every(slot => keyOfSlot(slot) !== undefined);
 }

@@ -1,5 +1,6 @@
 import { Failure } from '../lib/failure.ts';
 import type { Ask } from './ask.ts';
+import { maxCloser, maxSuccessors } from './bounds.ts';
 import { distance, type Identifier } from './identifier.ts';
 import type { Peer } from './peer.ts';
 import type { Neighbours, RingCalls, Route } from './ports.ts';
@@ -60,7 +61,8 @@ export async function lookup(context: LookupContext, key: Identifier, start: Loo
   ): Promise<RingCalls[K]['reply'] | undefined> {
     if (path.length >= hopLimit) throw new Failure('HOP_LIMIT', `the key was not found within ${hopLimit} contacts`);
     const askedAt = now();
-    const reply = await ask(peer, call, request);
+    // Whoever takes the owner for dead finds another one, so it is asked twice.
+    const reply = await ask(peer, call, request, call === 'neighbours' ? 2 : 1);
     path.push({ peer, ms: now() - askedAt, isSilent: reply === undefined });
     if (reply === undefined) {
       silent.add(peer.id);
@@ -96,8 +98,9 @@ export async function lookup(context: LookupContext, key: Identifier, start: Loo
   }
 
   async function follow(route: Route): Promise<Lookup | undefined> {
-    for (const peer of route.closer) if (!contacted.has(peer.id)) pool.set(peer.id, peer);
-    return route.owners.length > 0 ? await confirm(route.owners, route.predecessor) : undefined;
+    for (const peer of route.closer.slice(0, maxCloser)) if (!contacted.has(peer.id)) pool.set(peer.id, peer);
+    const owners = route.owners.slice(0, maxSuccessors);
+    return owners.length > 0 ? await confirm(owners, route.predecessor) : undefined;
   }
 
   if (start.route) {

@@ -68,14 +68,14 @@ export async function reconcile(
       const page = ours.map(({ slot, counter, writer }) => ({ slot, counter, writer }));
       const reply = await ask(other, 'reconcile', { from, to, digests: page, isOwner: arc.isOwner });
       if (!reply) return undefined;
-      const newer = arc.isGivenAway ? [] : reply.newer;
+      const newer = arc.isGivenAway ? [] : reply.newer.slice(0, maxDigests);
       for (let at = 0; at < newer.length; at += maxRetrieved) {
         const slots = newer.slice(at, at + maxRetrieved).map(({ slot }) => slot);
         const got = await ask(other, 'retrieve', { slots });
         if (!got) return undefined;
         for (const record of got.records.slice(0, maxRetrieved)) take(record);
       }
-      for (const slot of reply.wanted) {
+      for (const slot of reply.wanted.slice(0, maxDigests)) {
         const record = store.get(slot, now());
         if (!record) continue;
         const stored = await ask(other, 'store', { record, asOwner: false });

@@ -1,11 +1,9 @@
+import { maxCloser } from './bounds.ts';
 import { FingerTable } from './finger-table.ts';
 import { circle, distance, type Identifier, isUpTo } from './identifier.ts';
 import { areSamePeers, isSamePeer, type Peer } from './peer.ts';
 import type { Neighbours, Route } from './ports.ts';
 import { alone, untilSelf } from './successor-list.ts';
-
-/** Of `Route.closer`: enough to route around silent nodes without asking the same node again. */
-export const maxCloser = 8;
 
 interface Known {
   readonly peer: Peer;

@@ -1,5 +1,13 @@
 import { Failure } from '../lib/failure.ts';
-import { maxLifeMs, maxProviderValue, maxRetrieved, maxValue, problemOfRecord, tombstoneLifeMs } from './bounds.ts';
+import {
+  maxLifeMs,
+  maxProviders,
+  maxProviderValue,
+  maxRetrieved,
+  maxValue,
+  problemOfRecord,
+  tombstoneLifeMs,
+} from './bounds.ts';
 import { gather, type Holders, holdersOf } from './holders.ts';
 import type { Identifier } from './identifier.ts';
 import { every } from './maintenance.ts';
@@ -207,7 +215,7 @@ export class RingStorage {
       );
       if (!isEnough(replies)) return undefined;
       const highest = new Map<string, RingRecord>();
-      for (const record of replies.flatMap(reply => reply?.records ?? [])) {
+      for (const record of replies.flatMap(reply => reply?.records.slice(0, maxProviders) ?? [])) {
         const slot = slotOf(record);
         const isFitting = record.key === key && record.kind === kind && problemOfRecord(record) === undefined;
         if (isFitting && isHigher(record, highest.get(slot)) && this.#ports.isAuthentic(record))
