@@ -2,6 +2,7 @@ import type { Ask } from './ask.ts';
 import { isBetween } from './identifier.ts';
 import { type LookupContext, lookup } from './lookup.ts';
 import type { Peer } from './peer.ts';
+import type { Neighbours } from './ports.ts';
 import type { RingState } from './ring-state.ts';
 import { behind, withoutHead } from './successor-list.ts';
 
@@ -36,19 +37,24 @@ export const zaveSteps: RingSteps = { join, stabilize, rectify };
 async function join({ state, ask, lookup: context }: RingContext, via: readonly Peer[]): Promise<boolean> {
   const { self, r, era } = state;
   const found = await lookup({ ...context, ask, self }, self.id, { peers: via, isUnconfirmed: true });
-  // The member before us. Its whole list is ours too.
-  const member = found.predecessor;
-  if (!member || member.id === self.id) return false;
-  const answer = await ask(member, 'neighbours', {});
-  const head = answer?.successors[0];
-  if (!head || state.era !== era) return false;
-  if (!isBetween(member.id, self.id, head.id)) {
-    // It may still have an earlier life of this very node in its list.
-    void ask(member, 'nudge', {});
-    return false;
+  // The member before us, or one that lies farther back: it knows who comes after it.
+  let member = found.predecessor;
+  for (let left = context.hopLimit; member && member.id !== self.id && left > 0; left--) {
+    const answer: Neighbours | undefined = await ask(member, 'neighbours', {});
+    const head = answer?.successors[0];
+    if (!head || state.era !== era) return false;
+    if (isBetween(member.id, self.id, head.id)) {
+      // Its whole list is ours too.
+      state.enter(member, answer.successors.slice(0, r));
+      return true;
+    }
+    const { id }: Peer = member;
+    const last: Peer | undefined = answer.successors.findLast(peer => isBetween(id, peer.id, self.id));
+    // It may still have an earlier life of this very node at the head of its list.
+    if (!last) void ask(member, 'nudge', {});
+    member = last;
   }
-  state.enter(member, answer.successors.slice(0, r));
-  return true;
+  return false;
 }
 
 async function stabilize({ state, ask, suspect }: RingContext): Promise<boolean> {
