@@ -65,7 +65,7 @@ async function stabilize({ state, ask, suspect }: RingContext): Promise<boolean>
   if (!ours) {
     state.successors = withoutHead(successors, self, r);
     suspect(head);
-    notify(state, ask);
+    void notify(state, ask);
     return true;
   }
   state.successors = behind(head, ours.successors, r);
@@ -77,13 +77,14 @@ async function stabilize({ state, ask, suspect }: RingContext): Promise<boolean>
     if (!isStill(refreshed)) return false;
     if (its) state.successors = behind(newer, its.successors, r);
   }
-  notify(state, ask);
+  // Whoever joins has done so once its successor knows.
+  await notify(state, ask);
   return false;
 }
 
 /** That we are, as far as we know, its predecessor. */
-function notify({ head, self }: RingState, ask: Ask): void {
-  if (head.id !== self.id) void ask(head, 'notify', {});
+async function notify({ head, self }: RingState, ask: Ask): Promise<void> {
+  if (head.id !== self.id) await ask(head, 'notify', {});
 }
 
 async function rectify({ state, ask, suspect }: RingContext, candidate: Peer): Promise<void> {
@@ -94,7 +95,9 @@ async function rectify({ state, ask, suspect }: RingContext, candidate: Peer): P
     return;
   }
   const isAlive = await ask(predecessor, 'ping', {}, maintenanceTries);
-  if (isAlive || state.era !== era || state.predecessor?.id !== predecessor.id) return;
+  if (isAlive || state.era !== era) return;
+  // Another may have come meanwhile; or `checkPredecessor` found the same.
+  if (state.predecessor && state.predecessor.id !== predecessor.id) return;
   suspect(predecessor);
   state.predecessor = candidate;
 }

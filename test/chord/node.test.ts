@@ -167,29 +167,28 @@ describe('stabilizing', () => {
 
   test('takes the head’s list, then that of the head’s predecessor', async () => {
     const it = new Questioned();
-    const round = it.node.stabilize();
+    void it.node.stabilize();
     await it.answer(50, of(30, 60, 65, 70));
     expect(it.list).toEqual([50, 60, 65]);
     await it.answer(30, of(10, 50, 60, 65));
-    await round;
+    await it.queue.runUntil(it.queue.now() + 1_000);
     expect(it.list).toEqual([30, 50, 60]);
     expect(it.asked).toMatchObject([{ to: peer(30), call: 'notify' }]);
   });
 
   test('does not take a predecessor that is silent', async () => {
     const it = new Questioned();
-    const round = it.node.stabilize();
+    void it.node.stabilize();
     await it.answer(50, of(30, 60, 65, 70));
     await it.queue.runUntil(1_000);
-    await round;
     expect(it.list).toEqual([50, 60, 65]);
   });
 
   test('asks nobody that does not lie between', async () => {
     const it = new Questioned();
-    const round = it.node.stabilize();
+    void it.node.stabilize();
     await it.answer(50, of(90, 60, 65, 70));
-    await round;
+    await it.queue.runUntil(it.queue.now() + 1_000);
     expect(it.asked.map(({ to, call }) => [Number(to.id), call])).toEqual([[50, 'notify']]);
   });
 
