@@ -6,6 +6,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { connect } from 'amqplib';
 import { startRabbitNode } from '../services/up/rabbitmq-node.ts';
 import type { LoadCommand } from './parts/amqp-load.ts';
+import { startEmbedded } from './parts/embedded.ts';
 import { describeMachine } from './parts/machine.ts';
 import { writeSection } from './parts/page.ts';
 import { medianRate, type Rate } from './parts/rate.ts';
@@ -73,30 +74,6 @@ export async function run(flags: readonly string[]): Promise<void> {
     await rabbit.close();
     await rm(home, { recursive: true, force: true });
   }
-}
-
-async function startEmbedded(dir: string): Promise<{ url: string; pid: number; readyMs: number; close(): void }> {
-  const bin = resolve(import.meta.dirname, '../bin/warren.js');
-  const env = { ...process.env, WARREN_BROKER_PASSWORD: 'bench' };
-  const startedAt = performance.now();
-  const child = spawn(
-    process.execPath,
-    [bin, 'broker', '--port', '0', '--http-port', '0', '--user', 'bench', '--data', dir],
-    { env, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const lines = createInterface({ input: child.stdout });
-  for await (const line of lines) {
-    const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port === undefined) continue;
-    const readyMs = performance.now() - startedAt;
-    return {
-      url: `amqp://bench:bench@127.0.0.1:${port}`,
-      pid: child.pid ?? 0,
-      readyMs,
-      close: () => void child.kill('SIGTERM'),
-    };
-  }
-  throw new Error('the embedded broker ended before it was ready');
 }
 
 function startLoad(): { ask(command: LoadCommand): Promise<Rate>; close(): void } {

@@ -20,3 +20,5 @@ cpSync(join(root, 'services'), join(dist, 'services'), {
   recursive: true,
   filter: path => statSync(path).isDirectory() || !path.endsWith('.ts'),
 });
+// What gRPC's reflection tells of.
+cpSync(join(root, 'proto/gen/descriptors.binpb'), join(dist, 'proto/gen/descriptors.binpb'));

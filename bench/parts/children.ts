@@ -50,7 +50,7 @@ export class Children {
 }
 
 /** SIGTERM, so that profiles are written; SIGKILL for who does not listen. */
-function endOne({ process: child }: Child): Promise<void> {
+export function endOne({ process: child }: Child): Promise<void> {
   return new Promise(resolve => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
     const force = setTimeout(() => child.kill('SIGKILL'), 8_000);

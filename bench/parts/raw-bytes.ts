@@ -8,7 +8,7 @@ import { roles } from '../../services/bus/topology.ts';
 const [url = '', side] = process.argv.slice(2);
 const messageBytes = 64 * 1024;
 const window = 64;
-const bus = createBus({ urls: [url], name: `bench ${side}`, role: roles.worker('bench', 'classic') });
+const bus = createBus({ urls: [url], name: `bench ${side}`, role: roles.proxy([], 'classic') });
 const body = Buffer.alloc(messageBytes, 'x');
 let credit = 0;
 let wake: () => void = () => {};

@@ -1,9 +1,9 @@
 import type { Role } from '../../services/bus/topology.ts';
-import { roles } from '../../services/bus/topology.ts';
+import { exchanges } from '../../services/bus/topology.ts';
 
 /** Where the echo listens. */
 export const echoKey = 'm.bench.rpc';
-export const callerRole: Role = roles.caller();
+export const callerRole: Role = { exchanges: [exchanges.m], queues: [] };
 
 /** What the measuring process is told to do, over its IPC channel, and what it says. */
 export interface RpcCommand {

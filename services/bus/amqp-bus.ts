@@ -3,12 +3,22 @@ import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { randomHex, randomId } from '../lib/random.ts';
 import { newTraceparent } from '../lib/trace.ts';
-import type { Bus, BusOptions, BusState, ConsumeOptions, Consumer, Delivery, Outgoing, Verdict } from './bus.ts';
+import type {
+  Bus,
+  BusOptions,
+  BusState,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Outgoing,
+  RequestOptions,
+  Verdict,
+} from './bus.ts';
 import { BusConsumer } from './consumer.ts';
 import { largePassed } from './large-messages.ts';
 import { Outbox, type Pending } from './outbox.ts';
 import { Requests } from './requests.ts';
-import { openChannel, openSession, type Session, userOf } from './session.ts';
+import { declare, openChannel, openSession, type Session, userOf } from './session.ts';
 import { messages, type QueueSpec } from './topology.ts';
 
 const reconnectBounds = { firstMs: 100, maxMs: 2_000 };
@@ -17,6 +27,8 @@ const messageLimit = 16 * 1024 * 1024;
 /** What may wait in this process for a broker that reads slowly; past it `send` says no. */
 const backlogLimit = 64 * 1024 * 1024;
 const refusalLimit = 3;
+/** How long something that somebody deleted, or that expired, may be missing while who declares it is connected. */
+const redeclareMs = 5_000;
 /** Failures that trying again does not heal. */
 const fatalCodes = new Set(['BUS_LOGIN', 'BUS_RIGHTS', 'BUS_TOPOLOGY']);
 
@@ -47,6 +59,7 @@ class AmqpBus implements Bus {
   /** Bytes written since the socket last took all, or undefined while it takes all. */
   #backlog: number | undefined;
   #everUp = false;
+  #redeclaring: NodeJS.Timeout | undefined;
 
   constructor(options: BusOptions, log: (line: string) => void) {
     const first = options.urls[0];
@@ -144,6 +157,30 @@ class AmqpBus implements Bus {
     // Before anybody hears that it is up and publishes more: what was said first goes first.
     this.#resend(session);
     this.#becomeUp();
+    this.#keepDeclared(session);
+  }
+
+  /** What others only expect must be there again without anybody's doing. */
+  #keepDeclared(session: Session): void {
+    const { role } = this.#options;
+    if (role.exchanges.length + role.queues.length === 0) return;
+    const own = { exchanges: role.exchanges, queues: role.queues };
+    const again = async (): Promise<void> => {
+      let said = '';
+      while (session === this.#session && session.isOpen()) {
+        await new Promise(resolve => {
+          this.#redeclaring = setTimeout(resolve, redeclareMs);
+        });
+        if (session !== this.#session || !session.isOpen()) return;
+        try {
+          await declare(session.consuming, own);
+        } catch (error) {
+          if (said !== messageOf(error)) this.#log(`cannot declare again: ${messageOf(error)}`);
+          said = messageOf(error);
+        }
+      }
+    };
+    void again();
   }
 
   #becomeUp(): void {
@@ -158,6 +195,7 @@ class AmqpBus implements Bus {
   #end(reason: Failure | undefined): void {
     const session = this.#session;
     this.#session = undefined;
+    clearTimeout(this.#redeclaring);
     this.#backlog = undefined;
     void session?.close();
     if (reason?.code === 'BUS_REFUSED') {
@@ -333,7 +371,7 @@ class AmqpBus implements Bus {
     return consumer;
   }
 
-  request(message: Outgoing, options: { deadlineMs: number; signal?: AbortSignal }): Promise<Delivery> {
+  request(message: Outgoing, options: RequestOptions): Promise<Delivery> {
     return this.#requests.request(message, options, out => this.send(out, true));
   }
 
@@ -362,6 +400,7 @@ class AmqpBus implements Bus {
     this.#requests.fail(reason);
     this.#enter('closed', 'closed');
     this.#wake.abort();
+    clearTimeout(this.#redeclaring);
     await this.#session?.close();
     this.#session = undefined;
   }

@@ -54,6 +54,13 @@ export interface ConsumeOptions {
   readonly onQueue?: (queueName: string) => void;
 }
 
+export interface RequestOptions {
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+  /** The broker account whose answer counts; without it anybody's, who then would have to know the question's unguessable id. */
+  readonly from?: string;
+}
+
 export interface Consumer {
   /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes. */
   close(): Promise<void>;
@@ -82,7 +89,7 @@ export interface Bus {
     options: ConsumeOptions,
   ): Promise<Consumer>;
   /** Calls whoever consumes `key` on `m` and waits for the answer. Rejects with BUS_DEADLINE after `deadlineMs`. */
-  request(message: Outgoing, options: { deadlineMs: number; signal?: AbortSignal }): Promise<Delivery>;
+  request(message: Outgoing, options: RequestOptions): Promise<Delivery>;
   /** Messages ready and consumers of a shared queue, by passive declare. */
   depth(queueName: string): Promise<{ messages: number; consumers: number }>;
   /** Closes consumers, waits for outstanding confirms, closes both connections; all of it within `drainMs`. */

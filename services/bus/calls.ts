@@ -1,102 +1,75 @@
 import { Answer, Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
-import { messageOf } from '../lib/failure.ts';
+import { memberOfBrokerAccount } from '../lib/identity/member-id.ts';
+import { asCallFailure, CallFailure, callStatus, statusOf } from '../lib/rpc/call-failure.ts';
+import {
+  type CallOptions,
+  type MethodDefinition,
+  patienceMs,
+  type Served,
+  type ServiceDefinition,
+  type UnaryClient,
+} from '../lib/rpc/definition.ts';
 import type { Bus, Consumer, Delivery } from './bus.ts';
-import { CallFailure, callStatus, statusOf } from './call-failure.ts';
-import type { QueueSpec } from './topology.ts';
+import { isReplyKeyOf } from './own-keys.ts';
+import type { Binding, QueueSpec } from './topology.ts';
 
-interface Codec {
-  // Of one message type, which only the types that are derived below know.
-  encode(message: never): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): unknown;
-}
-
-/** A proto service as ts-proto describes it (`…ServiceDefinition`). */
-export interface ServiceDefinition {
-  readonly fullName: string;
-  readonly methods: Readonly<
-    Record<string, { readonly name: string; readonly requestType: Codec; readonly responseType: Codec }>
-  >;
-}
-
-type MessageOf<C> = C extends { decode(bytes: Uint8Array): infer T } ? T : never;
-type Methods<S extends ServiceDefinition> = S['methods'];
-export type RequestOf<S extends ServiceDefinition, M extends keyof Methods<S>> = MessageOf<
-  Methods<S>[M]['requestType']
->;
-export type ResponseOf<S extends ServiceDefinition, M extends keyof Methods<S>> = MessageOf<
-  Methods<S>[M]['responseType']
->;
-
-/** Who calls, and how long it waits; the same whatever the call came over. */
-export interface Caller {
-  /** Where it comes from, for limits: its broker account, or its network address. */
-  readonly address: string;
-  /** Aborts when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
-}
-
-/** A service's methods. They reject with a `CallFailure`; anything else is our fault, and the caller is told no more. */
-export type Handlers<S extends ServiceDefinition> = {
-  readonly [M in keyof Methods<S>]: (request: RequestOf<S, M>, caller: Caller) => Promise<ResponseOf<S, M>>;
-};
-
-export interface CallOptions {
-  readonly deadlineMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export type Client<S extends ServiceDefinition> = {
-  readonly [M in keyof Methods<S>]: (request: RequestOf<S, M>, options?: CallOptions) => Promise<ResponseOf<S, M>>;
-};
-
-/** For callers who did not say. */
-const patienceMs = 10_000;
 const longestMs = 60_000;
 
+/** Where and how calls are served. */
+export interface ServeOptions {
+  /** More wait in the queue. */
+  readonly atOnce: number;
+  /** Made on each session, for a queue named by the server. */
+  readonly bindings?: readonly Binding[];
+  readonly warn: (line: string) => void;
+}
+
 /**
- * Answers the calls that come to a queue, `atOnce` at a time. A call is acked once it is answered: if we die before, the next
- * one to serve the queue does it (again), as long as its caller waits. So what changes something must bear being done twice. An
- * answer that cannot be sent is not kept: its caller hears of its deadline, and asks again.
+ * Answers the calls that come to a queue. A call is acked once it is answered: if we die before, the next one to serve the queue
+ * does it (again), as long as its caller waits. So what changes something must bear being done twice. An answer that cannot be sent
+ * is not kept: its caller hears of its deadline, and asks again.
  */
-export function serveCalls<S extends ServiceDefinition>(
+export function serveCalls(
   bus: Bus,
   queue: QueueSpec,
-  service: S,
-  handlers: Handlers<S>,
-  { atOnce, warn }: { atOnce: number; warn: (line: string) => void },
+  services: readonly Served[],
+  { atOnce, bindings, warn }: ServeOptions,
 ): Promise<Consumer> {
-  const byName = new Map(
-    Object.entries(service.methods).map(([key, method]) => [`${service.fullName}/${method.name}`, key]),
+  const byName = new Map<string, { method: MethodDefinition; handler: Served['handlers'][string] | undefined }>(
+    services.flatMap(({ definition: { fullName, methods }, handlers }) =>
+      Object.entries(methods)
+        .filter(([, method]) => !method.responseStream)
+        .map(([key, method]) => [`${fullName}/${method.name}`, { method, handler: handlers[key] }] as const),
+    ),
   );
 
-  const act = async (delivery: Delivery): Promise<Answer> => {
-    // Who is not named by the broker could be anybody.
-    if (delivery.userId === undefined)
-      throw new CallFailure('UNAUTHENTICATED', 'CALL_SENDER', 'the call does not say whose broker account sent it');
+  const act = async (delivery: Delivery, userId: string): Promise<Answer> => {
     const call = decoded(Call, delivery.body);
-    const key = byName.get(call.method);
-    const method = key === undefined ? undefined : service.methods[key];
-    const handler = key === undefined ? undefined : handlers[key];
+    const { method, handler } = byName.get(call.method) ?? {};
     if (method === undefined || handler === undefined)
       throw new CallFailure(
         'UNIMPLEMENTED',
         'CALL_METHOD',
         `there is no method ${JSON.stringify(call.method.slice(0, 100))}`,
       );
-    const request = decoded(method.requestType, call.body) as RequestOf<S, string>;
+    const request = decoded(method.requestType, call.body);
     const signal = AbortSignal.timeout(Math.min(call.deadlineMs || patienceMs, longestMs));
-    const response = await handler(request, { address: `bus:${delivery.userId}`, signal });
+    const memberId = memberOfBrokerAccount(userId);
+    const caller = { address: `bus:${userId}`, ...(memberId === undefined ? {} : { memberId }), signal };
+    const response = await handler(request as never, caller);
     return Answer.create({ body: Buffer.from(method.responseType.encode(response as never).finish()) });
   };
 
   return bus.consume(
     queue,
     async delivery => {
-      const { type, replyTo, correlationId } = delivery;
-      // Only to where callers wait for answers: in our name nothing else is to be reached.
-      if (type !== 'warren.bus.v1.Call' || !replyTo?.startsWith('m.reply.') || correlationId === undefined)
+      const { type, replyTo, correlationId, userId } = delivery;
+      // Who is not named by the broker could be anybody; and only to where the caller itself waits for answers: in our name nothing
+      // else is to be reached.
+      if (type !== 'warren.bus.v1.Call' || userId === undefined || replyTo === undefined || correlationId === undefined)
         return 'dead';
-      const answer = await act(delivery).catch(error => answerOf(error, warn));
+      if (!isReplyKeyOf(userId, replyTo)) return 'dead';
+      const answer = await act(delivery, userId).catch(error => answerOf(error, warn));
       bus.send({
         type: 'warren.bus.v1.Answer',
         key: replyTo,
@@ -106,7 +79,7 @@ export function serveCalls<S extends ServiceDefinition>(
       });
       return 'ack';
     },
-    { prefetch: atOnce },
+    { prefetch: atOnce, ...(bindings === undefined ? {} : { bindings: () => bindings }) },
   );
 }
 
@@ -128,20 +101,20 @@ function answerOf(error: unknown, warn: (line: string) => void): Answer {
   });
 }
 
-/** What a caller is told of anything thrown. */
-export function asCallFailure(error: unknown, warn: (line: string) => void): CallFailure {
-  if (error instanceof CallFailure) return error;
-  warn(`a call failed: ${messageOf(error)}`);
-  return new CallFailure('INTERNAL', 'CALL_INTERNAL', 'something went wrong here', { cause: error });
-}
-
 /**
  * A service's methods as they are called over the bus. They reject with the `CallFailure` that the service answered, or with
  * what `Bus.request` rejects with: BUS_DEADLINE, BUS_LOST, BUS_NO_RECEIVER, BUS_ABANDONED.
  * @param key where the service is called, on `m`
+ * @param from the broker account that serves it: nobody else's answers count
  */
-export function createClient<S extends ServiceDefinition>(bus: Bus, key: string, service: S): Client<S> {
-  const methods = Object.entries(service.methods).map(([name, method]) => {
+export function createClient<S extends ServiceDefinition>(
+  bus: Bus,
+  key: string,
+  service: S,
+  { from }: { from?: string } = {},
+): UnaryClient<S> {
+  const unary = Object.entries(service.methods).filter(([, method]) => !method.responseStream);
+  const methods = unary.map(([name, method]) => {
     const { requestType, responseType } = method;
     const call = async (request: unknown, { deadlineMs = patienceMs, signal }: CallOptions = {}): Promise<unknown> => {
       const body = Call.encode({
@@ -151,7 +124,7 @@ export function createClient<S extends ServiceDefinition>(bus: Bus, key: string,
       }).finish();
       const reply = await bus.request(
         { type: 'warren.bus.v1.Call', key, body },
-        { deadlineMs, ...(signal === undefined ? {} : { signal }) },
+        { deadlineMs, ...(signal === undefined ? {} : { signal }), ...(from === undefined ? {} : { from }) },
       );
       const answer = Answer.decode(reply.body);
       if (answer.code === 0) return responseType.decode(answer.body);
@@ -161,5 +134,5 @@ export function createClient<S extends ServiceDefinition>(bus: Bus, key: string,
     };
     return [name, call];
   });
-  return Object.fromEntries(methods) as Client<S>;
+  return Object.fromEntries(methods) as UnaryClient<S>;
 }

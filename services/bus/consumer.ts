@@ -2,10 +2,11 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/failure.ts';
 import { AckWindow } from './ack-window.ts';
+import { arrivals } from './arrival.ts';
 import type { ConsumeOptions, Consumer, Delivery, Verdict } from './bus.ts';
 import { largePassed } from './large-messages.ts';
 import { declare, openChannel, queueOptions, type Session } from './session.ts';
-import type { QueueSpec, Role } from './topology.ts';
+import type { Binding, QueueSpec, Role } from './topology.ts';
 
 const reopenBounds = { firstMs: 50, maxMs: 2_000 };
 
@@ -25,6 +26,7 @@ export class BusConsumer implements Consumer {
   #idle: (() => void) | undefined;
   #nextOffset: bigint | undefined;
   #closing = false;
+  #hasDropped = false;
 
   constructor(
     queue: QueueSpec,
@@ -46,7 +48,7 @@ export class BusConsumer implements Consumer {
   async attach(session: Session): Promise<void> {
     if (this.#closing) return;
     const channel = await openChannel(session.consuming);
-    const open: OpenConsumer = { channel, tag: '', acks: new AckWindow(), flushing: false };
+    const open: OpenConsumer = { channel, tag: '', acks: new AckWindow(), flushing: false, isExpected: () => true };
     let failed: unknown;
     channel.on('error', error => {
       failed = error;
@@ -55,7 +57,8 @@ export class BusConsumer implements Consumer {
       if (this.#open === open) this.#reattach(session, failed ?? 'channel closed');
     });
     if (this.#options.prefetch) await channel.prefetch(this.#options.prefetch);
-    const name = await this.#declare(channel);
+    const { name, bindings } = await this.#declare(channel);
+    open.isExpected = arrivals(bindings);
     this.#open = open;
     const offset = this.#nextOffset ?? this.#options.offset;
     const ok = await channel.consume(
@@ -79,12 +82,17 @@ export class BusConsumer implements Consumer {
     this.#options.onQueue?.(name);
   }
 
-  async #declare(channel: Channel): Promise<string> {
-    if (this.#queue.name !== '') return this.#queue.name;
+  async #declare(channel: Channel): Promise<{ name: string; bindings: readonly Binding[] | undefined }> {
+    const { name } = this.#queue;
+    if (name !== '') {
+      const { queues, expects = [] } = this.#role;
+      const known = [...queues, ...expects.flatMap(({ queues: others = [] }) => others)];
+      return { name, bindings: known.find(({ queue }) => queue.name === name)?.bindings };
+    }
     const { queue } = await channel.assertQueue('', queueOptions(this.#queue));
-    for (const { exchange, key } of this.#options.bindings?.(queue) ?? [])
-      await channel.bindQueue(queue, exchange, key);
-    return queue;
+    const bindings = this.#options.bindings?.(queue) ?? [];
+    for (const { exchange, key } of bindings) await channel.bindQueue(queue, exchange, key);
+    return { name: queue, bindings };
   }
 
   async #reattach(session: Session, reason: unknown): Promise<void> {
@@ -114,8 +122,15 @@ export class BusConsumer implements Consumer {
     if (!this.#options.noAck) open.acks.delivered(tag);
     this.#running++;
     let verdict: Verdict | Promise<Verdict>;
+    const { fields, properties } = message;
     try {
-      verdict = this.#handler(delivery);
+      verdict = open.isExpected({
+        exchange: fields.exchange,
+        key: fields.routingKey,
+        headers: properties.headers ?? {},
+      })
+        ? this.#handler(delivery)
+        : this.#drop(delivery);
     } catch (error) {
       verdict = this.#blame(error);
     }
@@ -126,6 +141,16 @@ export class BusConsumer implements Consumer {
         error => this.#settle(open, tag, this.#blame(error), delivery.offset),
       );
     }
+  }
+
+  /** Somebody tries something, or it is a leftover of what was bound once. Said once only: it could be repeated at will. */
+  #drop({ key, userId }: Delivery): Verdict {
+    if (!this.#hasDropped)
+      this.#warn(
+        `dropped what came to ${this.#queue.name || 'own queue'} by a way that it is not bound to, and will again: key ${JSON.stringify(key)}, from ${JSON.stringify(userId ?? '?')}`,
+      );
+    this.#hasDropped = true;
+    return 'ack';
   }
 
   /** A handler must not throw; what makes it throw once would do so again, so the message is not requeued. */
@@ -187,6 +212,7 @@ interface OpenConsumer {
   tag: string;
   readonly acks: AckWindow;
   flushing: boolean;
+  isExpected: ReturnType<typeof arrivals>;
 }
 
 function asDelivery({ fields, properties, content }: ConsumeMessage): Delivery {

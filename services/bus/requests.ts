@@ -1,27 +1,31 @@
 import { Failure } from '../lib/failure.ts';
 import { randomId } from '../lib/random.ts';
-import type { Bus, Consumer, Delivery, Outgoing } from './bus.ts';
+import type { Bus, Consumer, Delivery, Outgoing, RequestOptions } from './bus.ts';
+import { replyKey } from './own-keys.ts';
+
+type Host = Pick<Bus, 'consume' | 'reason' | 'user'>;
 
 interface Waiting {
+  readonly from: string | undefined;
   resolve(answer: Delivery): void;
   reject(reason: Failure): void;
 }
 
 /** Request and reply over one exclusive queue, opened at the first request and opened anew on each session. */
 export class Requests {
-  readonly #bus: Pick<Bus, 'consume' | 'reason'>;
+  readonly #bus: Host;
   readonly #waiting = new Map<string, Waiting>();
   #replyKey = '';
   #consumer: Promise<Consumer> | undefined;
 
-  constructor(bus: Pick<Bus, 'consume' | 'reason'>) {
+  constructor(bus: Host) {
     this.#bus = bus;
   }
 
   /** @throws Failure BUS_DEADLINE, BUS_LOST, BUS_NO_RECEIVER (nobody consumes the key), BUS_ABANDONED (signal) */
   async request(
     message: Outgoing,
-    { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal },
+    { deadlineMs, signal, from }: RequestOptions,
     send: (message: Outgoing) => boolean,
   ): Promise<Delivery> {
     const correlationId = randomId();
@@ -39,6 +43,7 @@ export class Requests {
         deadlineMs,
       );
       this.#waiting.set(correlationId, {
+        from,
         resolve: answer => settle(() => resolve(answer)),
         reject: reason => settle(() => reject(reason)),
       });
@@ -59,14 +64,16 @@ export class Requests {
     this.#consumer ??= this.#bus.consume(
       { name: '', exclusive: true, why: 'answers to this process; of no use without it' },
       answer => {
-        this.#waiting.get(answer.correlationId ?? '')?.resolve(answer);
+        const waiting = this.#waiting.get(answer.correlationId ?? '');
+        // Somebody else's is no answer: the right one may still come.
+        if (waiting && (waiting.from === undefined || waiting.from === answer.userId)) waiting.resolve(answer);
         return 'ack';
       },
       {
         noAck: true,
-        bindings: queueName => [{ exchange: 'm', key: replyKeyOf(queueName) }],
+        bindings: queueName => [{ exchange: 'm', key: replyKey(this.#bus.user, queueName) }],
         onQueue: queueName => {
-          this.#replyKey = replyKeyOf(queueName);
+          this.#replyKey = replyKey(this.#bus.user, queueName);
         },
       },
     );
@@ -89,9 +96,4 @@ export class Requests {
   async close(): Promise<void> {
     await (await this.#consumer?.catch(() => undefined))?.close();
   }
-}
-
-/** The server's queue names are unguessable, and so are these keys. */
-function replyKeyOf(queueName: string): string {
-  return `m.reply.${queueName}`;
 }

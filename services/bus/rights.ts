@@ -1,13 +1,18 @@
+import { ownPrefix } from './own-keys.ts';
+
 /**
  * What each role's broker account may do, and no more: what the role declares, publishes and consumes (`topology.ts`,
  * `../proxy/dispatcher.ts`, `../worker/worker.ts`). As RabbitMQ has permissions: regular expressions over the names of
  * exchanges and queues, and for topic exchanges over routing keys.
  *
- * - configure: to declare, which every role does on every connection
+ * - configure: to declare, and to delete. Shared exchanges and queues: the proxy, the directory and naming only
  * - write: to publish to an exchange; to bind a queue
  * - read: to consume from a queue; to bind to an exchange
  *
- * Nobody may write to `amq.default`, which reaches any queue.
+ * Nobody may write to `amq.default`, which reaches any queue. An exchange in `write` or `read` that is a topic exchange must have
+ * its entry in `topics`: without one all its keys are free.
+ *
+ * What the broker cannot refuse to those who may write to one exchange and read from another, receivers do (`arrival.ts`).
  */
 export interface Rights {
   readonly configure: string;
@@ -24,37 +29,35 @@ export interface TopicRights {
 
 /** Named by the server, unguessable, exclusive: whoever could name it could still not touch another connection's. */
 const ownQueue = 'amq\\.gen-.+';
-
-const declared = ['proxy\\.jobs', 'proxy\\.replies', 'proxy\\.events', 'm'];
-
-const workersKey = 'm\\.[^.]+\\.job';
+const anyMember = 'm\\.[0-9a-f]{64}';
+const anyReply = 'm\\.[^*#]+\\.reply\\.[^*#]+';
 
 export const rights = {
   /** Makes jobs of any service, and consumes none. */
   proxy: (): Rights => ({
-    configure: only(...declared, 'proxy\\.jobs\\..+', ownQueue),
+    configure: only('proxy\\.jobs', 'proxy\\.replies', 'proxy\\.events', 'm', 'proxy\\.jobs\\..+', ownQueue),
     write: only('proxy\\.jobs', 'proxy\\.events', 'm', 'proxy\\.jobs\\..+', ownQueue),
     read: only('proxy\\.jobs', 'proxy\\.replies', 'proxy\\.events', ownQueue),
     topics: [
       { exchange: 'proxy.events', write: only('proxy', 'cancel\\..+'), read: only('worker\\..+') },
-      { exchange: 'm', write: only(workersKey), read: nothing },
+      { exchange: 'm', write: only('m\\.[^*#]+\\.job\\.[^.*#]+'), read: nothing },
     ],
   }),
   /**
-   * Takes the jobs of one service, and makes none. `proxy.jobs` is no topic exchange, so the broker cannot keep it from
-   * binding its own queue to another service's key as well: for that, publish each service over a virtual host of its own.
+   * Takes the jobs of one service, and makes none. It cannot bind to `proxy.jobs`: the proxy has bound the service's queue.
+   * @param account with which it logs in
    */
-  worker: (service: string): Rights => ({
-    configure: only(...declared, `proxy\\.jobs\\.${escaped(service)}`, ownQueue),
-    write: only('proxy\\.replies', 'proxy\\.events', `proxy\\.jobs\\.${escaped(service)}`, ownQueue),
-    read: only('proxy\\.jobs', 'proxy\\.events', 'm', `proxy\\.jobs\\.${escaped(service)}`, ownQueue),
+  worker: (service: string, account = `worker-${service}`): Rights => ({
+    configure: only(ownQueue),
+    write: only('proxy\\.replies', 'proxy\\.events', ownQueue),
+    read: only('proxy\\.events', 'm', jobs(service), ownQueue),
     topics: [
       {
         exchange: 'proxy.events',
         write: only(`worker\\.${escaped(service)}`),
         read: only('proxy', `cancel\\.${escaped(service)}`),
       },
-      { exchange: 'm', write: nothing, read: only(workersKey) },
+      { exchange: 'm', write: nothing, read: only(`${escaped(ownPrefix(account))}\\.job\\.[^.*#]+`) },
     ],
   }),
   demo: (): Rights => ({
@@ -63,15 +66,103 @@ export const rights = {
     read: only('demo\\.posts'),
     topics: [],
   }),
+  /** Declares what members publish to and hear; answers calls, and calls members. */
+  directory: (account = 'directory'): Rights => ({
+    configure: only(
+      ...['m', 'p2p\\.index', 'p2p\\.transfers', 'chord\\.events', 'naming\\.events', 'proxy\\.events'],
+      ...['directory\\..+', ownQueue],
+    ),
+    write: only('m', 'directory\\..+', ownQueue),
+    read: only('m', 'p2p\\.index', 'p2p\\.transfers', 'directory\\..+', ownQueue),
+    topics: [
+      {
+        exchange: 'm',
+        write: only(anyReply, `${anyMember}\\.rpc`, 'naming\\.rpc'),
+        read: only('directory\\.rpc', 'directory\\.enrol', own(account)),
+      },
+      { exchange: 'p2p.index', write: nothing, read: any },
+      { exchange: 'p2p.transfers', write: nothing, read: any },
+      { exchange: 'directory.events', write: any, read: nothing },
+    ],
+  }),
+  /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
+  accountsKeeper: (): Rights => ({ configure: only('m\\..+'), write: nothing, read: nothing, topics: [] }),
+  /**
+   * Calls and is called, tells of its files, its transfers and its place in the ring, and hears what all may hear.
+   * @param id 64 hexadecimal digits
+   * @param services whose jobs it may take
+   */
+  member: (id: string, { services = [] }: { services?: readonly string[] } = {}): Rights => {
+    const account = `m.${id}`;
+    const works = services.length > 0;
+    const names = services.map(escaped);
+    return {
+      configure: only(`${escaped(account)}\\..+`, ownQueue),
+      write: only(
+        ...['m', 'p2p\\.index', 'p2p\\.transfers', 'chord\\.events'],
+        ...(works ? ['proxy\\.replies', 'proxy\\.events'] : []),
+        ...[`${escaped(account)}\\..+`, ownQueue],
+      ),
+      read: only(
+        ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events', 'directory\\.events'],
+        ...services.map(jobs),
+        ...[`${escaped(account)}\\..+`, ownQueue],
+      ),
+      topics: [
+        {
+          exchange: 'm',
+          write: only(
+            ...['directory\\.rpc', 'naming\\.rpc', `${anyMember}\\.(?:rpc|dm)`],
+            ...[`${anyMember}\\.relay\\.[^*#]+`, anyReply],
+          ),
+          read: only(own(account)),
+        },
+        { exchange: 'p2p.index', write: only(escaped(id)), read: nothing },
+        { exchange: 'p2p.transfers', write: only(escaped(id)), read: any },
+        { exchange: 'chord.events', write: only(escaped(id)), read: any },
+        {
+          exchange: 'proxy.events',
+          write: works ? only(...names.map(name => `worker\\.${name}`)) : nothing,
+          read: only('proxy', ...names.map(name => `cancel\\.${name}`)),
+        },
+        { exchange: 'naming.events', write: nothing, read: any },
+        { exchange: 'directory.events', write: nothing, read: any },
+      ],
+    };
+  },
+  /** Enrols, and nothing else. @param account `invite.<id>` */
+  invite: (account: string): Rights => ({
+    configure: only(ownQueue),
+    write: only('m', ownQueue),
+    read: only('m', ownQueue),
+    topics: [
+      {
+        exchange: 'm',
+        write: only('directory\\.enrol'),
+        read: only(`${escaped(ownPrefix(account))}\\.reply\\.[^*#]+`),
+      },
+    ],
+  }),
 };
 
 const nothing = '^$';
+const any = '.*';
 
 function only(...patterns: string[]): string {
   return `^(?:${patterns.join('|')})$`;
 }
 
-/** A service's name has nothing else that a pattern would take for its own. */
-function escaped(service: string): string {
-  return service.replaceAll('.', '\\.');
+/** All keys of an account's own, and no wildcard that would reach beyond. */
+function own(account: string): string {
+  return `${escaped(ownPrefix(account))}\\.[^*#]+`;
+}
+
+/** The queue with a service's jobs. */
+function jobs(service: string): string {
+  return `proxy\\.jobs\\.${escaped(service)}`;
+}
+
+/** A name, and nothing that it could be a pattern for. */
+function escaped(name: string): string {
+  return name.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 }

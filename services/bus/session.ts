@@ -39,8 +39,8 @@ export function placeOf(url: string): string {
 }
 
 /**
- * Opens both connections and their channels, and declares the role's part.
- * @throws Failure BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY (trying again will not help), BUS_UNREACHABLE (it may)
+ * Opens both connections and their channels, declares the role's part, and finds what others have declared for it.
+ * @throws Failure BUS_LOGIN, BUS_RIGHTS, BUS_TOPOLOGY (trying again will not help), BUS_UNREACHABLE, BUS_MISSING (it may)
  */
 export async function openSession(url: string, name: string, role: Role, listener: SessionListener): Promise<Session> {
   const opened: ChannelModel[] = [];
@@ -103,11 +103,26 @@ export async function openSession(url: string, name: string, role: Role, listene
   }
 }
 
-/** Declares a role's exchanges, queues and bindings on a channel of its own. */
+/**
+ * Declares a role's exchanges, queues and bindings on a channel of its own, and looks for those it expects.
+ * @throws Failure BUS_MISSING: one of these is not there (yet)
+ */
 export async function declare(model: ChannelModel, role: Role): Promise<void> {
   const channel = await openChannel(model);
   for (const { name, type } of role.exchanges) await channel.assertExchange(name, type, { durable: true });
   for (const bound of role.queues) await declareQueue(channel, bound);
+  for (const { exchanges, queues = [], of } of role.expects ?? []) {
+    const find = async (what: string, check: PromiseLike<unknown>): Promise<void> => {
+      try {
+        await check;
+      } catch (error) {
+        if (codeOf(error) !== 404) throw error;
+        throw new Failure('BUS_MISSING', `waiting for ${of}: the broker has no ${what} yet`, { cause: error });
+      }
+    };
+    for (const { name } of exchanges) await find(`exchange ${name}`, channel.checkExchange(name));
+    for (const { queue } of queues) await find(`queue ${queue.name}`, channel.checkQueue(queue.name));
+  }
   await channel.close();
 }
 
@@ -146,11 +161,15 @@ async function closeAll(models: readonly ChannelModel[]): Promise<void> {
   );
 }
 
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+}
+
 function asFailure(error: unknown, url: string): Failure {
   if (error instanceof Failure) return error;
   const place = placeOf(url);
   const text = messageOf(error);
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   const cause = { cause: error };
   if (/ACCESS_REFUSED.*Login|403 \(ACCESS-REFUSED\).*login|Handshake terminated.*403/i.test(text)) {
     return new Failure(

@@ -1,6 +1,7 @@
 /**
  * Everything that exists on the broker, as data: what there is, why it is durable or not and of which kind, and what
- * happens to a message that nobody takes. Each role declares its own part on every connection and no more.
+ * happens to a message that nobody takes. Each role declares its own part on every connection and no more: who may declare a
+ * thing may also delete it, so what is shared is declared by one or two trusted ones, and the others wait until it is there.
  */
 
 export interface ExchangeSpec {
@@ -28,10 +29,19 @@ export interface BoundQueue {
   readonly bindings: readonly Binding[];
 }
 
-/** What one role declares on each connection. */
+/** What one role declares on each connection, and what it finds there. */
 export interface Role {
   readonly exchanges: readonly ExchangeSpec[];
   readonly queues: readonly BoundQueue[];
+  /** Somebody else's, without which it is of no use. */
+  readonly expects?: readonly Expected[];
+}
+
+export interface Expected {
+  readonly exchanges: readonly ExchangeSpec[];
+  readonly queues?: readonly BoundQueue[];
+  /** Who declares it, for people. */
+  readonly of: string;
 }
 
 /** All exchanges are durable: they cost nothing, and a restarted broker finds its bindings again. */
@@ -43,7 +53,36 @@ export const exchanges = {
     why: 'key = one proxy session; unroutable = its asker is gone',
   },
   'proxy.events': { name: 'proxy.events', type: 'topic', why: 'leases, cancels and figures: fresh or nothing' },
-  m: { name: 'm', type: 'topic', why: "a process's own queues, key m.<id>.…; topic, so that rights can name the key" },
+  m: {
+    name: 'm',
+    type: 'topic',
+    why: "to whom it may concern: an account's own queues (own-keys.ts), directory.rpc …; topic, so that rights can name the key",
+  },
+  'p2p.index': {
+    name: 'p2p.index',
+    type: 'topic',
+    why: 'what members share, for the directory; key = member, so that rights can name the key; unroutable = no directory yet',
+  },
+  'p2p.transfers': {
+    name: 'p2p.transfers',
+    type: 'topic',
+    why: 'how transfers go, for figures and the UI: fresh or nothing; key = member, as above',
+  },
+  'chord.events': {
+    name: 'chord.events',
+    type: 'topic',
+    why: 'hints that speed repairs up: fresh or nothing; key = member, as above',
+  },
+  'naming.events': {
+    name: 'naming.events',
+    type: 'topic',
+    why: 'names that moved: fresh or nothing, who missed one asks; topic, so that rights can name the key',
+  },
+  'directory.events': {
+    name: 'directory.events',
+    type: 'topic',
+    why: 'key revoked: who is a member no longer; whoever was away asks for the list',
+  },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
 
@@ -53,6 +92,11 @@ export type ExchangeName = keyof typeof exchanges;
 export const messages = {
   'warren.bus.v1.Call': { exchange: 'm', persistent: false, why: 'the caller waits, and asks again' },
   'warren.bus.v1.Answer': { exchange: 'm', persistent: false, why: 'no use to anybody once the caller is gone' },
+  'warren.bus.v1.RelayFrame': {
+    exchange: 'm',
+    persistent: false,
+    why: 'one that is missing breaks its channel, and both sides open another',
+  },
   'warren.proxy.v1.Job': {
     exchange: 'proxy.jobs',
     persistent: false,
@@ -75,6 +119,17 @@ export const messages = {
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
+  'warren.directory.v1.Revocation': {
+    exchange: 'directory.events',
+    persistent: false,
+    why: 'lost: members ask for the list on each connection and every minute',
+  },
+  'warren.directory.v1.Announcement': {
+    exchange: 'p2p.index',
+    persistent: true,
+    why: 'said once; lost, the directory is wrong until the next snapshot',
+  },
+  'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -101,6 +156,20 @@ export function jobQueue(service: string, kind: QueueKind): BoundQueue {
 }
 
 /**
+ * Calls wait no longer than the most patient caller (`calls.ts`), and no more than so many: whoever may call could fill the broker.
+ * One that is pushed out is the oldest, and its caller hears of its deadline.
+ */
+const calls = (atMost: number) => ({ 'x-message-ttl': 60_000, 'x-max-length': atMost });
+
+/** Where a process of an account's own is called, by a key of its own (`rpcKey`). */
+export const ownRpc: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: calls(1_000),
+  why: 'gone with its process, of which nobody else could do the work; bounded, because all members may write to it',
+};
+
+/**
  * Where the directory is called. Calls are transient and expire with their callers' patience; those that come while the
  * directory restarts wait here.
  */
@@ -109,12 +178,52 @@ export function directoryRpc(kind: QueueKind): BoundQueue {
     queue: {
       name: 'directory.rpc',
       // A second directory would have other accounts: it stands by, and answers only when the first one is gone.
-      arguments: { 'x-single-active-consumer': true, ...(kind === 'quorum' ? quorum : {}) },
+      arguments: { 'x-single-active-consumer': true, ...calls(10_000), ...(kind === 'quorum' ? quorum : {}) },
       why: 'durable, so that calls wait for a directory that restarts; a call that nobody takes expires',
     },
     bindings: [{ exchange: 'm', key: 'directory.rpc' }],
   };
 }
+
+/**
+ * Where somebody with an invite enrols: apart from the other calls, because whoever holds an invite is a stranger still.
+ */
+export function directoryEnrol(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.enrol',
+      arguments: { 'x-single-active-consumer': true, ...calls(1_000), ...(kind === 'quorum' ? quorum : {}) },
+      why: 'as directory.rpc',
+    },
+    bindings: [{ exchange: 'm', key: 'directory.enrol' }],
+  };
+}
+
+/** What members announce, in order; it waits here while the directory is away. */
+export function directoryIndex(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'directory.index',
+      arguments: {
+        'x-single-active-consumer': true,
+        // About 175,000 changes. Full, it takes no more: who announces hears of it, and says all again later.
+        'x-max-length-bytes': 32 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable, so that a directory that was away catches up; bounded; refused announcements are dropped',
+    },
+    bindings: [{ exchange: 'p2p.index', key: '*' }],
+  };
+}
+
+/** Where the directory hears of transfers. */
+export const directoryTransfers: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: { 'x-max-length': 10_000 },
+  why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
+};
 
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
@@ -130,17 +239,36 @@ export const demoPosts: BoundQueue = {
   bindings: [{ exchange: 'demo.posts', key: '' }],
 };
 
+const ofProxy = [exchanges['proxy.replies'], exchanges['proxy.events'], exchanges.m];
+const heardByMembers = [
+  exchanges.m,
+  exchanges['p2p.index'],
+  exchanges['p2p.transfers'],
+  exchanges['chord.events'],
+  exchanges['naming.events'],
+  exchanges['proxy.events'],
+  exchanges['directory.events'],
+];
+
 export const roles = {
   proxy: (services: readonly string[], kind: QueueKind): Role => ({
-    exchanges: [exchanges['proxy.jobs'], exchanges['proxy.replies'], exchanges['proxy.events'], exchanges.m],
+    exchanges: [exchanges['proxy.jobs'], ...ofProxy],
     queues: services.map(service => jobQueue(service, kind)),
   }),
   worker: (service: string, kind: QueueKind): Role => ({
-    exchanges: [exchanges['proxy.jobs'], exchanges['proxy.replies'], exchanges['proxy.events'], exchanges.m],
-    queues: [jobQueue(service, kind)],
+    exchanges: [],
+    queues: [],
+    expects: [
+      { exchanges: ofProxy, queues: [jobQueue(service, kind)], of: `a proxy with a route to the service ${service}` },
+    ],
   }),
   demo: (): Role => ({ exchanges: [exchanges['demo.posts']], queues: [demoPosts] }),
-  directory: (kind: QueueKind): Role => ({ exchanges: [exchanges.m], queues: [directoryRpc(kind)] }),
+  /** All that members need, too: so nobody waits for anybody but the directory. */
+  directory: (kind: QueueKind): Role => ({
+    exchanges: heardByMembers,
+    queues: [directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
+  }),
+  member: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: heardByMembers, of: 'the directory' }] }),
   /** Calls and answers only. */
-  caller: (): Role => ({ exchanges: [exchanges.m], queues: [] }),
+  caller: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: [exchanges.m], of: 'the directory' }] }),
 };

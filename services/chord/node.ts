@@ -34,6 +34,7 @@ export class ChordNode {
   readonly #listeners = new Set<() => void>();
   #stabilizing: Promise<void> | undefined;
   #isRectifying = false;
+  #waiting: Peer | undefined;
   #cancelNudge: (() => void) | undefined;
 
   constructor(ports: RingPorts, self: Peer, options: NodeOptions, steps: RingSteps = zaveSteps) {
@@ -217,20 +218,31 @@ export class ChordNode {
     this.#cancelNudge ??= this.#ports.clock.after(nudgeMs, () => {
       this.#cancelNudge = undefined;
       if (!this.isMember) return;
-      void this.stabilize();
+      // A round that runs may be past what changed.
+      if (this.#stabilizing) void this.#stabilizing.then(() => this.stabilize());
+      else void this.stabilize();
       void this.checkPredecessor();
     });
   }
 
-  /** One at a time: whoever comes meanwhile comes again in its next round. */
+  /** One question open at a time; of those who come meanwhile the nearest is next. Who is nearer than the predecessor needs none. */
   async #rectify(candidate: Peer): Promise<void> {
-    if (this.#isRectifying) return;
+    const { predecessor } = this.#state;
+    const isNearer = predecessor !== undefined && isBetween(predecessor.id, candidate.id, this.self.id);
+    if (isNearer || !this.#isRectifying) return this.#rectifyNow(candidate);
+    const waiting = this.#waiting;
+    if (!waiting || isBetween(waiting.id, candidate.id, this.self.id)) this.#waiting = candidate;
+  }
+
+  async #rectifyNow(candidate: Peer): Promise<void> {
+    const isFirst = !this.#isRectifying;
     this.#isRectifying = true;
-    try {
-      await this.#steps.rectify(this.#context, candidate);
-    } finally {
-      this.#isRectifying = false;
-    }
+    await this.#steps.rectify(this.#context, candidate);
+    if (!isFirst) return;
+    this.#isRectifying = false;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) await this.#rectify(waiting);
   }
 
   /** In a lookup. */

@@ -6,6 +6,10 @@ import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
 import { health } from './health.ts';
+import { invite } from './invite.ts';
+import { join } from './join.ts';
+import { member } from './member.ts';
+import { membersList, membersRevoke } from './members.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -24,6 +28,11 @@ export const commands: readonly Command[] = [
   usersList,
   usersPasswd,
   usersDisable,
+  invite,
+  join,
+  membersList,
+  membersRevoke,
+  member,
   status,
   health,
   configInit,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import { type CommandName, commandNames } from '../config/setting.ts';
 import { Failure } from '../lib/failure.ts';
@@ -15,13 +16,16 @@ export const health: Command = {
     const [command, ...flags] = argv.length > 0 ? argv : firstProcess();
     if (!isService(command)) throw new Failure('CONFIG', `${command} is no command of warren that runs a service`);
     const config = loadConfig(loadOptions(command, flags, io));
-    const { askHealth, healthUrls } = await import('../up/health.ts');
+    const { askHealth, askMember, healthUrls } = await import('../up/health.ts');
+    if (command === 'member') return io.out(`${await askMember(resolve(io.cwd, config.data.dir))}\n`);
     for (const answer of await Promise.all(healthUrls(command, config).map(askHealth))) io.out(`${answer}\n`);
   },
 };
 
 function isService(word: string | undefined): word is CommandName {
-  return commandNames.some(name => name === word && !['config', 'status', 'users'].includes(name));
+  return commandNames.some(
+    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members'].includes(name),
+  );
 }
 
 /**

@@ -6,6 +6,6 @@ export const worker = serviceCommand(
   async () => {
     const { withBroker } = await import('../up/with-broker.ts');
     const { run } = await import('../worker/main.ts');
-    return { run: withBroker(run) };
+    return { run: withBroker(run, { asMember: true }) };
   },
 );

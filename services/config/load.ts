@@ -2,13 +2,15 @@ import type { Config, Source } from './config.ts';
 import { readVariables } from './environment.ts';
 import { type FileLayer, readSettings } from './file.ts';
 import { parseFlags } from './flags.ts';
+import { list, text as plainText } from './format.ts';
 import { parseIni } from './ini.ts';
 import { isOriginFile, readOriginSettings } from './origin.ts';
+import { readEnvFiles } from './origin-peer.ts';
 import { codeOf, describeInvalid, describeUnreadable, failOnAny, placeOf } from './problem.ts';
 import type { RouteSetting } from './route.ts';
 import { createConvict, findInvalid } from './schema.ts';
 import type { CommandName } from './setting.ts';
-import { type SettingKey, settingKeys, settingOf } from './settings.ts';
+import { envName, type SettingKey, settingKeys, settingOf } from './settings.ts';
 
 export interface LoadOptions {
   readonly command: CommandName;
@@ -49,11 +51,12 @@ export function loadSettings(options: LoadOptions): Loaded {
   const env = readVariables(options.env, options.readFile);
   const sources = new Map<SettingKey, Source>(settingKeys.map(key => [key, { kind: 'default' }]));
 
+  const peer = readPeerLayer(options, flags.values, env.texts, file);
   const layers = createConvict(options.command, env.texts);
-  if (file !== undefined) {
-    layers.load(nest(file));
-    for (const [key, { source }] of file.values) sources.set(key, source);
-    if (file.routes !== undefined) sources.set('routes', file.routes.source);
+  for (const { values, routes } of [file, peer].filter(layer => layer !== undefined)) {
+    layers.load(nest({ values, routes }));
+    for (const [key, { source }] of values) sources.set(key, source);
+    if (routes !== undefined) sources.set('routes', routes.source);
   }
   for (const [key, name] of env.names) sources.set(key, { kind: 'env', name });
   for (const [key, text] of flags.values) {
@@ -62,7 +65,7 @@ export function loadSettings(options: LoadOptions): Loaded {
   }
 
   const invalid = findInvalid(layers).map(problem => describeInvalid(problem, sources));
-  failOnAny([...env.problems, ...(file?.problems ?? []), ...invalid]);
+  failOnAny([...env.problems, ...(file?.problems ?? []), ...(peer?.problems ?? []), ...invalid]);
   const config = createConfig(key => layers.get(key), file?.origin ?? false);
   failOnAny(contradictions(config, options.command, sources));
   const values = settingKeys.map(key => {
@@ -90,8 +93,21 @@ function readLayer(options: LoadOptions, named: string | undefined): FileLayer |
   return readOriginSettings(path, ini);
 }
 
+/** The origin's .env files, where they are named: by flags, else the environment, else the settings file. */
+function readPeerLayer(
+  { command, readFile }: LoadOptions,
+  flags: ReadonlyMap<SettingKey, string>,
+  env: Readonly<Record<string, string>>,
+  file: FileLayer | undefined,
+): Omit<FileLayer, 'origin'> | undefined {
+  const key = 'member.env_files';
+  if (!settingOf(key).commands.includes(command)) return undefined;
+  const text = flags.get(key) ?? env[envName(key)] ?? file?.values.get(key)?.text ?? '';
+  return { ...readEnvFiles(list(plainText).parse(text), readFile), routes: undefined };
+}
+
 /** As convict wants a file's values: an object for each section. */
-function nest(file: FileLayer): Record<string, unknown> {
+function nest(file: Pick<FileLayer, 'values' | 'routes'>): Record<string, unknown> {
   const tree: Record<string, Record<string, string>> = {};
   for (const [key, { text }] of file.values) {
     const [section = '', name = ''] = key.split('.');

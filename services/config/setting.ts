@@ -9,6 +9,10 @@ export const commandNames = [
   'demo',
   'directory',
   'users',
+  'invite',
+  'join',
+  'members',
+  'member',
   'status',
   'config',
 ] as const;

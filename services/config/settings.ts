@@ -10,10 +10,13 @@ const GiB = 1024 * MiB;
 const DAY = 86_400_000;
 
 const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo', 'directory'];
+/** On the directory's machine: they write to its store, and change accounts on its broker. */
+const enrolling: readonly CommandName[] = ['invite', 'members'];
 /** They may run the embedded broker. */
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
+const members: readonly CommandName[] = ['member'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
 const ports: Format<readonly number[]> = {
@@ -57,7 +60,13 @@ export const settings = {
   'broker.url': setting(list(brokerUrl), [], {
     doc: 'The broker, or the nodes of its cluster, tried in turn; none: the one of the data directory, else one of our own (broker.kind).',
     flag: { name: 'broker', value: 'URL', repeatable: true },
-    commands: [...bus, 'status'],
+    commands: [...bus, 'status', ...enrolling],
+    sensitive: 'urls',
+  }),
+  'broker.address': setting(list(brokerUrl), [], {
+    doc: 'The broker, or its nodes, as members on other machines reach it: amqp://HOST[:PORT][/VHOST] or amqps, without an account; none: as in broker.url.',
+    flag: { name: 'broker-address', value: 'URL', repeatable: true },
+    commands: [...directories, 'invite'],
     sensitive: 'urls',
   }),
   'broker.kind': setting(choice('embedded', 'rabbitmq', 'container'), 'embedded', {
@@ -131,16 +140,16 @@ export const settings = {
     commands: brokers,
   }),
   'broker.http_url': setting(optional(httpUrl), undefined, {
-    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account; none: known of the one of the data directory, else guessed from broker.url.",
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts); none: known of the one of the data directory, else guessed from broker.url.",
     flag: { name: 'broker-http', value: 'URL' },
-    commands: ['status'],
+    commands: ['status', ...directories, ...enrolling],
     sensitive: 'urls',
   }),
   'data.dir': setting(text, '.warren', {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'users', 'status'],
+    commands: [...bus, 'broker', 'users', 'member', 'status', 'join', ...enrolling],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",
@@ -314,6 +323,47 @@ export const settings = {
   'directory.lease_ms': setting(duration(1, DAY), 30_000, {
     doc: 'Time after which a peer that does not ping drops out.',
     commands: directories,
+  }),
+  'member.name': setting(optional(text), undefined, {
+    doc: "What this member is called, for people; none: the machine's name.",
+    flag: { name: 'name', value: 'NAME' },
+    commands: members,
+  }),
+  'member.host': setting(listenHost, '', {
+    doc: "Address of the member's gRPC server for other members (mutual TLS); empty: all interfaces.",
+    flag: { name: 'host', value: 'ADDRESS' },
+    commands: members,
+  }),
+  'member.port': setting(optional(port), undefined, {
+    doc: 'Its port; 0 is any free one; none: the first free one from 50051 to 50100.',
+    flag: { name: 'port', value: 'PORT' },
+    commands: members,
+  }),
+  'member.advertise': setting(list(text), [], {
+    doc: 'Where other members can dial this one, HOST or HOST:PORT, best first; none: the address listened on, or that of the interface towards the broker.',
+    flag: { name: 'advertise', value: 'ADDRESS', repeatable: true },
+    commands: members,
+  }),
+  'member.directory_url': setting(optional(httpUrl), undefined, {
+    doc: "The directory's REST, for a member that is to reach it so, with the account's password; none: over the broker, without.",
+    flag: { name: 'directory-url', value: 'URL' },
+    commands: members,
+    sensitive: 'urls',
+  }),
+  'member.password': setting(optional(text), undefined, {
+    doc: "Of the member's account in the directory, for member.directory_url. Flags show in `ps`: better in the environment or the file.",
+    commands: members,
+    sensitive: 'password',
+  }),
+  'member.env_files': setting(list(text), [], {
+    doc: "The origin's .env files of a peer (ENV_CLIENT and ENV_SERVER): PSERVER_URL, PSERVER_PORT, PSERVER_LOCAL_URL, SERVER_URL, SERVER_PORT. They count as a settings file.",
+    flag: { name: 'env-file', value: 'FILE', repeatable: true },
+    commands: members,
+  }),
+  'member.share': setting(optional(text), undefined, {
+    doc: 'Folder whose files are shared with other members; none: nothing is shared.',
+    flag: { name: 'share', value: 'DIR' },
+    commands: members,
   }),
 } as const satisfies Record<string, Setting<unknown>>;
 

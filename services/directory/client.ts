@@ -1,10 +1,44 @@
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
+import { TransferEvent } from '../../proto/gen/warren/peer/v1/events.ts';
 import type { Bus } from '../bus/bus.ts';
-import { type Client, createClient } from '../bus/calls.ts';
+import { createClient } from '../bus/calls.ts';
+import type { UnaryClient } from '../lib/rpc/definition.ts';
 
-export type DirectoryClient = Client<typeof DirectoryServiceDefinition>;
+export { announcementOf, deltasOf, snapshotOf } from './announcement.ts';
+export { signedLogin } from './member-proof.ts';
 
-/** The directory, called over the bus. @param bus of any role that may publish to `m` and bind its own queue to it */
-export function directoryClient(bus: Bus): DirectoryClient {
-  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition);
+export type DirectoryClient = UnaryClient<typeof DirectoryServiceDefinition>;
+
+/**
+ * The directory, called over the bus.
+ * @param bus of any role that may publish to `m` and bind its own queue to it
+ * @param options `from`: the directory's broker account, whose answers alone count
+ */
+export function directoryClient(bus: Bus, options: { from?: string } = {}): DirectoryClient {
+  return createClient(bus, 'directory.rpc', DirectoryServiceDefinition, options);
+}
+
+export type MembershipClient = UnaryClient<typeof MembershipServiceDefinition>;
+
+/** What members ask for themselves. @param options as of `directoryClient` */
+export function membershipClient(bus: Bus, options: { from?: string } = {}): MembershipClient {
+  return createClient(bus, 'directory.rpc', MembershipServiceDefinition, options);
+}
+
+export type EnrolmentClient = UnaryClient<typeof EnrolmentServiceDefinition>;
+
+/** @param bus with the account of an invite, which can do nothing else @param options as of `directoryClient` */
+export function enrolmentClient(bus: Bus, options: { from?: string } = {}): EnrolmentClient {
+  return createClient(bus, 'directory.enrol', EnrolmentServiceDefinition, options);
+}
+
+/** Tells how a transfer goes. @returns false: not told, because there is no broker just now */
+export function tellTransfer(bus: Bus, event: TransferEvent): boolean {
+  return bus.send({
+    type: 'warren.peer.v1.TransferEvent',
+    key: event.memberId,
+    body: TransferEvent.encode(event).finish(),
+  });
 }

@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import { CallFailure } from '../bus/call-failure.ts';
-import type { Caller, Handlers } from '../bus/calls.ts';
-import { LeaseTable } from '../lib/lease.ts';
-import { AttemptLimiter } from './attempt-limiter.ts';
-import { type MethodName, methods, mistakeIn } from './methods.ts';
+import { CallFailure } from '../lib/rpc/call-failure.ts';
+import type { Caller, Handlers } from '../lib/rpc/definition.ts';
+import { ActivePeers } from './active-peers.ts';
+import type { Attempts } from './attempts.ts';
+import { createFileHandlers } from './files.ts';
+import { memberIn } from './member-proof.ts';
+import type { Members } from './members.ts';
+import { type MethodName, methods } from './methods.ts';
+import { mistakeIn } from './mistake.ts';
 import { hashPassword, verifyPassword } from './password.ts';
-import type { DirectoryStore, Session } from './store.ts';
+import type { Presence } from './presence.ts';
+import type { DirectoryStore } from './store.ts';
 
 type Service = typeof DirectoryServiceDefinition;
 
@@ -14,59 +19,73 @@ export interface DirectoryNeeds {
   readonly store: DirectoryStore;
   /** Milliseconds since 1970; sessions outlive a restart. */
   readonly now: () => number;
-  /** Milliseconds, monotonic; leases and limits do not. */
-  readonly clock: () => number;
+  readonly attempts: Attempts;
+  readonly presence: Presence;
+  readonly members: Members;
   /** An unguessable token of 256 bits. */
   readonly newToken: () => string;
   readonly newId: () => string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
 
 export interface DirectoryOptions {
   /** Whether anybody may make an account. */
   readonly openRegistration: boolean;
   readonly sessionMs: number;
-  readonly leaseMs: number;
 }
 
-/** Ten slips at once, then one every ten seconds: 8,640 guesses a day at most, from wherever they come. */
-const perAccount = { burst: 10, refillMs: 10_000, maxKeys: 10_000 };
-/** A class behind one address logs in at once; guesses at many accounts get two a second. */
-const perAddress = { burst: 60, refillMs: 500, maxKeys: 10_000 };
+/** Who asks: a session, or a member. */
+interface Asker {
+  readonly peerId: string;
+  readonly username: string;
+  readonly addresses: readonly string[];
+  setAddresses(addresses: readonly string[]): void;
+  /** It is there. */
+  renew(): void;
+  /** It logs out. */
+  end(): void;
+}
+
 /** An answer stays far below what a broker takes. */
 const pageSize = 500;
 
 /**
- * Accounts, sessions and active peers; the handlers behind both REST and the bus. A peer is a session with a live lease: leases
- * are in memory only, so after a restart each comes back with its next ping.
+ * Accounts, sessions, active peers and their files; the handlers behind both REST and the bus. A peer is a member, or a session of
+ * none, with a live lease: leases are in memory only, so after a restart each comes back with its next ping.
  */
 export function createDirectory(
-  { store, now, clock, newToken, newId }: DirectoryNeeds,
-  { openRegistration, sessionMs, leaseMs }: DirectoryOptions,
+  { store, now, attempts, presence, members, newToken, newId, random }: DirectoryNeeds,
+  { openRegistration, sessionMs }: DirectoryOptions,
 ): Handlers<Service> {
-  const leases = new LeaseTable();
-  const byAccount = new AttemptLimiter(perAccount);
-  const byAddress = new AttemptLimiter(perAddress);
+  const { leaseMs } = presence;
+  const peers = new ActivePeers({ sessions: () => [...members.sessions(), ...store.sessions(now())], presence });
 
-  const limit = (waitMs: number): void => {
-    if (waitMs === 0) return;
-    const seconds = Math.ceil(waitMs / 1000);
-    throw new CallFailure('RESOURCE_EXHAUSTED', 'DIRECTORY_ATTEMPTS', `too many attempts: try again in ${seconds} s`, {
-      retryAfterMs: waitMs,
-    });
-  };
-
-  const renew = (peerId: string): void => {
-    const at = clock();
-    leases.expire(at);
-    leases.renew(peerId, leaseMs, at);
-  };
-
-  const sessionOf = (token: string): { session: Session; tokenHash: Buffer } => {
+  /** A member needs no token: the broker says who it is. @throws CallFailure DIRECTORY_TOKEN, DIRECTORY_MEMBER */
+  const askerOf = (token: string, { memberId }: Caller): Asker => {
+    if (token === '' && memberId !== undefined) {
+      const member = members.asking(memberId);
+      return {
+        ...member,
+        peerId: member.id,
+        setAddresses: given => store.members.setAddresses(member.id, given),
+        renew: () => members.renew(member),
+        end: () => members.end(member),
+      };
+    }
     const tokenHash = hashOf(token);
     const session = store.findSession(tokenHash, now());
-    if (session === undefined)
+    if (session === undefined || members.isRevoked(session.peerId))
       throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_TOKEN', 'no session has this token (any more): log in');
-    return { session, tokenHash };
+    return {
+      ...session,
+      setAddresses: given => store.setAddresses(tokenHash, given),
+      renew: () => presence.renew(session.id),
+      end: () => {
+        store.endSession(tokenHash);
+        presence.end(session.id);
+      },
+    };
   };
 
   const handlers: Handlers<Service> = {
@@ -77,8 +96,7 @@ export function createDirectory(
           'DIRECTORY_REGISTRATION_CLOSED',
           'accounts are made by who runs the directory (warren users add)',
         );
-      limit(byAddress.waitMs(address, clock()));
-      byAddress.take(address, clock());
+      attempts.spend(address);
       const exists = new CallFailure(
         'ALREADY_EXISTS',
         'DIRECTORY_USER_EXISTS',
@@ -90,58 +108,62 @@ export function createDirectory(
       return { username };
     },
 
-    async login({ username, password, addresses }, { address, signal }) {
-      const key = username.slice(0, 64);
-      limit(Math.max(byAccount.waitMs(key, clock()), byAddress.waitMs(address, clock())));
-      byAccount.take(key, clock());
-      byAddress.take(address, clock());
-      const account = store.findAccount(username);
-      const isRight = await verifyPassword(password, account?.passwordHash, signal);
+    async login(request, { address, memberId, signal }) {
+      const { username, password, addresses } = request;
       const token = newToken();
-      const peerId = newId();
-      const session = { peerId, username, addresses, expiresAt: now() + sessionMs };
-      const begun =
-        isRight &&
-        account !== undefined &&
-        store.addSession({
-          ...session,
-          tokenHash: hashOf(token),
-          passwordHash: account.passwordHash,
-          now: now(),
-        });
+      const peerId = memberIn(request, memberId) ?? newId();
+      const begun = await attempts.check(username, address, async () => {
+        const account = store.findAccount(username);
+        const isRight = await verifyPassword(password, account?.passwordHash, signal);
+        if (!isRight || account === undefined || members.isRevoked(peerId)) return false;
+        const session = { peerId, username, addresses, expiresAt: now() + sessionMs };
+        const { passwordHash } = account;
+        return store.addSession({ ...session, tokenHash: hashOf(token), passwordHash, now: now() });
+      });
       // Unknown, disabled, wrong: one answer.
       if (!begun) throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_LOGIN', 'wrong user name or password');
-      byAccount.giveBack(key, clock());
-      byAddress.giveBack(address, clock());
-      renew(peerId);
+      presence.renew(hashOf(token).toString('hex'));
       return { token, peerId, expiresInS: Math.floor(sessionMs / 1000), leaseMs };
     },
 
-    async logout({ token }) {
-      const { session, tokenHash } = sessionOf(token);
-      store.endSession(tokenHash);
-      leases.end(session.peerId);
+    async logout({ token }, caller) {
+      askerOf(token, caller).end();
       return {};
     },
 
-    async ping({ token, addresses }) {
-      const { session, tokenHash } = sessionOf(token);
-      if (addresses.length > 0 && addresses.join(' ') !== session.addresses.join(' '))
-        store.setAddresses(tokenHash, addresses);
-      renew(session.peerId);
-      return { leaseMs };
+    async ping({ token, addresses }, caller) {
+      const asker = askerOf(token, caller);
+      if (addresses.length > 0 && addresses.join(' ') !== asker.addresses.join(' ')) asker.setAddresses(addresses);
+      asker.renew();
+      const index = store.index.stateOf(asker.peerId);
+      return { leaseMs, ...(index === undefined ? {} : { index }) };
     },
 
-    async listPeers({ token, after }) {
-      sessionOf(token);
-      const at = clock();
-      const active = store.sessions(now()).filter(({ peerId }) => peerId > after && leases.isLive(peerId, at));
-      const page = active.slice(0, pageSize);
+    async listPeers({ token, after }, caller) {
+      askerOf(token, caller);
+      const active = peers.all().filter(({ peerId }) => peerId > after);
       return {
-        peers: page.map(({ peerId, username, addresses }) => ({ peerId, username, addresses: [...addresses] })),
-        next: active.length > pageSize ? (page.at(-1)?.peerId ?? '') : '',
+        peers: active.slice(0, pageSize),
+        next: active.length > pageSize ? (active[pageSize - 1]?.peerId ?? '') : '',
       };
     },
+
+    async listMembers({ token, after }, caller) {
+      askerOf(token, caller);
+      return members.list(after);
+    },
+
+    async getMember({ token, memberId }, caller) {
+      askerOf(token, caller);
+      return { member: members.get(memberId) };
+    },
+
+    ...createFileHandlers({
+      store,
+      activePeers: () => peers.all(),
+      random,
+      peerOf: (token, caller) => askerOf(token, caller).peerId,
+    }),
   };
 
   return {
@@ -150,6 +172,13 @@ export function createDirectory(
     logout: checked('logout', handlers.logout),
     ping: checked('ping', handlers.ping),
     listPeers: checked('listPeers', handlers.listPeers),
+    listMembers: checked('listMembers', handlers.listMembers),
+    getMember: checked('getMember', handlers.getMember),
+    index: checked('index', handlers.index),
+    download: checked('download', handlers.download),
+    upload: checked('upload', handlers.upload),
+    search: checked('search', handlers.search),
+    getFile: checked('getFile', handlers.getFile),
   };
 }
 
@@ -161,7 +190,7 @@ function checked<Request, Response>(
   return async (request, caller) => {
     const { token, ...fields } = request as { token?: unknown };
     const { needsToken, request: schema } = methods[name];
-    if (needsToken && (typeof token !== 'string' || token === ''))
+    if (needsToken && (typeof token !== 'string' || (token === '' && caller.memberId === undefined)))
       throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_TOKEN', 'log in first, and give the token');
     const { data, error } = schema.safeParse(needsToken ? fields : request);
     if (error) throw new CallFailure('INVALID_ARGUMENT', 'DIRECTORY_REQUEST', mistakeIn(error));
@@ -175,6 +204,6 @@ function checked<Request, Response>(
 }
 
 /** Of 256 random bits: nothing to guess, so no salt and no slow hash. */
-function hashOf(token: string): Buffer {
+export function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }

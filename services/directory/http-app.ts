@@ -2,13 +2,13 @@ import { STATUS_CODES } from 'node:http';
 import { isIPv6 } from 'node:net';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import { CallFailure } from '../bus/call-failure.ts';
-import { asCallFailure, type Caller, type Handlers } from '../bus/calls.ts';
+import { asCallFailure, CallFailure } from '../lib/rpc/call-failure.ts';
+import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import { httpStatus } from './http-status.ts';
-import { methodNames, methods } from './methods.ts';
+import { type Method, methodNames, methods } from './methods.ts';
 import { formatOpenApi } from './openapi.ts';
 
-export const bodyLimitBytes = 16 * 1024;
+const usualLimitBytes = 16 * 1024;
 const deadlineMs = 10_000;
 
 /** RFC 9457, with the stable `code` beside what the RFC names. */
@@ -20,11 +20,13 @@ function sendProblem(response: Response, status: number, code: string, detail: s
 /**
  * The directory over REST: `methods.ts` says what there is. Answers are `no-store`; errors are problems with one line in
  * `detail`. `/livez` and `/openapi.json` are for everybody.
+ * @param isSession whether a token is anybody's: who has none is not listened to at length
  */
 export function createHttpApp(
   handlers: Handlers<typeof DirectoryServiceDefinition>,
   version: string,
   warn: (line: string) => void,
+  isSession: (token: string) => boolean,
 ): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -41,11 +43,17 @@ export function createHttpApp(
   app.all(['/livez', '/openapi.json'], allowOnly('GET, HEAD'));
 
   for (const name of methodNames) {
-    const { verb, path, status, needsToken } = methods[name];
+    const { verb, path, status, needsToken, bodyLimitBytes = usualLimitBytes }: Method = methods[name];
     const handle = handlers[name] as (request: object, caller: Caller) => Promise<object>;
     const readers = verb === 'post' ? [mustBeJson, express.json({ limit: bodyLimitBytes })] : [];
+    if (bodyLimitBytes > usualLimitBytes)
+      readers.unshift((request, response, next) => {
+        if (isSession(bearer(request.get('authorization')))) return next();
+        response.set('WWW-Authenticate', 'Bearer');
+        sendProblem(response, 401, 'DIRECTORY_TOKEN', 'log in first, and give the token');
+      });
     app[verb](path, ...readers, async (request, response) => {
-      const given: unknown = verb === 'post' ? (request.body ?? {}) : { ...request.query };
+      const given: unknown = verb === 'post' ? (request.body ?? {}) : { ...request.query, ...request.params };
       if (typeof given !== 'object' || given === null || Array.isArray(given))
         throw new CallFailure('INVALID_ARGUMENT', 'DIRECTORY_REQUEST', 'the body must be a JSON object');
       const gone = new AbortController();
@@ -93,7 +101,7 @@ function unreadable(thrown: unknown): { status: number; detail: string } | undef
   if (thrown instanceof CallFailure || !(thrown instanceof Error)) return undefined;
   const status: unknown = Reflect.get(thrown, 'status');
   if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
-  if (status === 413) return { status, detail: `the body is over ${bodyLimitBytes / 1024} KiB` };
+  if (status === 413) return { status, detail: `the body is over ${Number(Reflect.get(thrown, 'limit')) / 1024} KiB` };
   const isJson = Reflect.get(thrown, 'type') === 'entity.parse.failed';
   return { status, detail: isJson ? 'the body is not valid JSON' : 'the request cannot be read' };
 }

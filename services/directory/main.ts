@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
+import { managementUrl } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import { aborted } from '../lib/stop.ts';
+import { brokerPlaces } from './broker-places.ts';
 import { startDirectory } from './service.ts';
 
 /** `warren directory`: serves until `stop` aborts. */
@@ -13,7 +15,13 @@ export const run: Run = async (config, stop, io) => {
   try {
     const directory = await startDirectory(
       { bus, now: () => Date.now(), clock: () => performance.now(), warn },
-      { ...config.directory, dataDir: resolve(io.cwd, config.data.dir), queueType },
+      {
+        ...config.directory,
+        dataDir: resolve(io.cwd, config.data.dir),
+        queueType,
+        brokerUrls: brokerPlaces(config.broker),
+        accountsUrl: managementUrl(config.broker),
+      },
     );
     try {
       io.out(`directory serves ${directory.url} (/openapi.json, /livez)\n`);

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import type { CallStatus } from '../bus/call-failure.ts';
+import type { CallStatus } from '../lib/rpc/call-failure.ts';
+import { fileMethods, indexState } from './file-methods.ts';
+import { mistakeIn } from './mistake.ts';
 
 /**
  * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
@@ -13,8 +15,10 @@ export interface Method {
   readonly status: 200 | 201 | 204;
   /** Whether it wants a session's token: in REST `Authorization: Bearer`, over the bus the field `token`. */
   readonly needsToken: boolean;
-  /** Without the token. Of `get` the query. */
+  /** Without the token. Of `get` the query, and what the path has in it (`:id`). */
   readonly request: z.ZodObject;
+  /** Of a body that may be larger than others. */
+  readonly bodyLimitBytes?: number;
   readonly response: z.ZodObject;
   readonly failures: readonly CallStatus[];
 }
@@ -37,11 +41,31 @@ const addresses = z
   .default([])
   .meta({ description: 'Where others can reach the peer, best first; none: over the bus only.' });
 
-const peerId = z.string().meta({ description: 'Of one session; no secret.' });
+const peerId = z.string().meta({ description: 'The member’s id, or of one session; no secret.' });
+
+const digits = (count: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${count}}$`), `must be ${count} lower-case hexadecimal digits`)
+    .optional();
 const leaseMs = z
   .int()
   .meta({ description: 'Milliseconds until the peer drops out unless it pings; ping three times as often.' });
 const nothing = z.strictObject({});
+const atMs = z.int().meta({ description: "Milliseconds since 1970, of the directory's clock." });
+const member = z.strictObject({
+  memberId: z.string().meta({ description: 'SHA-256 of its public key, 64 hexadecimal digits.' }),
+  publicKey: z.string().meta({ description: 'Ed25519, 32 bytes in base64url.' }),
+  username,
+  addresses: z.array(z.string()),
+  services: z.array(z.string()).meta({ description: 'Which it may work for.' }),
+  joinedAtMs: atMs,
+  lastSeenAtMs: atMs.meta({ description: 'To the minute; 0: never.' }),
+  activeForMs: z.int().meta({ description: 'Milliseconds that it has been active without a break; 0: it is not.' }),
+  certificateEndsAtMs: atMs,
+  sealingKey: z.string().meta({ description: 'X25519, 32 bytes in base64url; empty: it has published none.' }),
+  sealingKeySignature: z.string().meta({ description: "By the member's key; in base64url." }),
+});
 
 export const methods = {
   createUser: {
@@ -65,6 +89,8 @@ export const methods = {
       username: z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters'),
       password: anyPassword,
       addresses,
+      memberKey: digits(64).meta({ description: 'Ed25519, of a member that logs in as such.' }),
+      memberSignature: digits(128).meta({ description: 'The member’s, over this request: see directory.proto.' }),
     }),
     response: z.strictObject({
       token: z.string().meta({ description: 'Whoever has it is the account, until it expires or is logged out.' }),
@@ -91,7 +117,7 @@ export const methods = {
     status: 200,
     needsToken: true,
     request: z.strictObject({ addresses }),
-    response: z.strictObject({ leaseMs }),
+    response: z.strictObject({ leaseMs, index: indexState.optional() }),
     failures: ['UNAUTHENTICATED'],
   },
   listPeers: {
@@ -113,21 +139,58 @@ export const methods = {
     }),
     failures: ['UNAUTHENTICATED'],
   },
+  listMembers: {
+    summary: 'The machines that have joined, a page at a time',
+    verb: 'get',
+    path: '/members',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({
+      after: z
+        .string()
+        .max(64, 'must be at most 64 characters')
+        .default('')
+        .meta({ description: '`next` of the page before.' }),
+    }),
+    response: z.strictObject({
+      members: z.array(member),
+      next: z.string().meta({ description: 'Empty on the last page.' }),
+    }),
+    failures: ['UNAUTHENTICATED'],
+  },
+  getMember: {
+    summary: 'One machine that has joined',
+    verb: 'get',
+    path: '/member',
+    status: 200,
+    needsToken: true,
+    request: z.strictObject({
+      memberId: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 of 0-9 and a-f'),
+    }),
+    response: z.strictObject({ member }),
+    failures: ['UNAUTHENTICATED', 'NOT_FOUND'],
+  },
+  ...fileMethods,
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof methods;
 
 export const methodNames = Object.keys(methods) as MethodName[];
 
-/** What is wrong with a value, in one line without the value; undefined: nothing. */
-export function mistakeIn(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const where = issue && issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  return `${where}${issue?.message ?? 'not valid'}`;
-}
-
 /** For `warren users`, which asks for the same. @returns what is wrong, or undefined */
 export function mistakeInAccount(account: { username: string; password: string }): string | undefined {
   const { error } = methods.createUser.request.safeParse(account);
+  return error && mistakeIn(error);
+}
+
+/** Of an account that is to be made in another way. @returns what is wrong, or undefined */
+export function mistakeInName(name: string): string | undefined {
+  const { error } = z.strictObject({ username }).safeParse({ username: name });
+  return error && mistakeIn(error);
+}
+
+/** @returns what is wrong, or undefined */
+export function mistakeInPassword(password: string): string | undefined {
+  const { error } = z.strictObject({ password: newPassword }).safeParse({ password });
   return error && mistakeIn(error);
 }

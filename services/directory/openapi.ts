@@ -9,7 +9,8 @@ export function formatOpenApi(version: string): object {
     '/openapi.json': { get: { summary: 'This text', responses: { 200: { description: 'OpenAPI 3.1' } } } },
   };
   for (const name of methodNames) {
-    const { path, verb } = methods[name];
+    const { verb } = methods[name];
+    const path = templateOf(methods[name].path);
     paths[path] = { ...paths[path], [verb]: operation(name, methods[name]) };
   }
   return {
@@ -47,7 +48,7 @@ function operation(operationId: string, method: Method): object {
     ...(needsToken ? { security: [{ token: [] }] } : {}),
     ...(verb === 'post'
       ? { requestBody: { required: !request.safeParse({}).success, content: json(schemaOf(request, 'input')) } }
-      : { parameters: queryOf(request) }),
+      : { parameters: parametersOf(request, method.path) }),
     responses: {
       [status]:
         status === 204 ? { description: 'Done' } : { description: 'Done', content: json(schemaOf(response, 'output')) },
@@ -56,10 +57,16 @@ function operation(operationId: string, method: Method): object {
   };
 }
 
-function queryOf(request: z.ZodObject): object[] {
+/** A path of ours, `/files/:id`, as OpenAPI writes it: `/files/{id}`. */
+export function templateOf(path: string): string {
+  return path.replaceAll(/:(\w+)/g, '{$1}');
+}
+
+function parametersOf(request: z.ZodObject, path: string): object[] {
+  const inPath = path.split('/');
   return Object.entries(request.shape).map(([name, schema]) => ({
     name,
-    in: 'query',
+    in: inPath.includes(`:${name}`) ? 'path' : 'query',
     required: !z.safeParse(schema, undefined).success,
     schema: schemaOf(schema as z.ZodType, 'input'),
   }));

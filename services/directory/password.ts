@@ -25,15 +25,18 @@ export async function hashPassword(password: string, signal?: AbortSignal): Prom
   return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(salt)}$${base64(tag)}`;
 }
 
+/** In the place of a hash, of an account that has no password: none is right. */
+export const noPassword = '';
+
 /** @param hash of nobody when undefined: takes as long, and is false @throws the signal's reason, when it aborts in the line */
 export async function verifyPassword(
   password: string,
   hash: string | undefined,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const parsed = hash === undefined ? nobody : parse(hash);
+  const parsed = hash === undefined || hash === noPassword ? nobody : parse(hash);
   const tag = await derive(password, parsed, parsed.tag.length, signal);
-  return timingSafeEqual(tag, parsed.tag) && hash !== undefined;
+  return timingSafeEqual(tag, parsed.tag) && parsed !== nobody;
 }
 
 function derive(

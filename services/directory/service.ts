@@ -3,18 +3,33 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import type { Bus } from '../bus/bus.ts';
+import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
+import { createBrokerAccounts } from '../bus/accounts/management.ts';
+import type { Bus, Consumer } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import { directoryRpc, type QueueKind } from '../bus/topology.ts';
+import { directoryEnrol, directoryIndex, directoryRpc, directoryTransfers, type QueueKind } from '../bus/topology.ts';
 import { claim } from '../lib/claim.ts';
 import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { listen } from '../lib/listen.ts';
-import { randomId } from '../lib/random.ts';
+import { randomHex, randomId } from '../lib/random.ts';
+import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
-import { createDirectory, type DirectoryOptions } from './directory.ts';
+import { AccountKeeper, desiredAccounts } from './account-keeper.ts';
+import { createAnnouncements } from './announcements.ts';
+import { Attempts } from './attempts.ts';
+import { keptAuthority } from './authority-file.ts';
+import { createDirectory, type DirectoryOptions, hashOf } from './directory.ts';
+import { createEnrolment } from './enrolment.ts';
 import { createHttpApp } from './http-app.ts';
+import { createInvite, type InviteRequest } from './invites.ts';
+import { createMembers } from './members.ts';
+import { Presence } from './presence.ts';
+import { RevocationFeed } from './revocation-feed.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
+import { watchStore } from './store-watch.ts';
+import { createTransfers } from './transfers.ts';
 
 export interface ServiceNeeds {
   /** Of role `directory`. Stays the caller's to close, after the directory. */
@@ -33,27 +48,57 @@ export interface ServiceOptions extends DirectoryOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly queueType: QueueKind;
+  readonly leaseMs: number;
+  /** The broker as members reach it, without an account; none: nobody can be invited. */
+  readonly brokerUrls?: readonly string[];
+  /** The broker's management API with an administrator's account; undefined: nobody can join. */
+  readonly accountsUrl?: string | undefined;
+  /** How long a member's certificate is good for. */
+  readonly certificateDays?: number;
 }
 
 export interface Directory {
   readonly url: string;
   readonly port: number;
+  /**
+   * Makes an invite, and its account on the broker. @returns the line to join with: a secret
+   * @throws Failure CONFIG, INVITE_ACCOUNTS (no management API is known), and those of `BrokerAccounts`
+   */
+  invite(request: InviteRequest): Promise<string>;
   /** Takes no more calls, answers those it has, and closes. */
   close(): Promise<void>;
 }
 
 /** Calls over the bus that are held at a time; more wait in the queue. */
 const atOnce = 32;
+/** Strangers hold no more than that. */
+const enrolmentsAtOnce = 4;
+/** The broker's accounts are looked at so often; a management API that fails is asked again so soon. */
+const keeping = { everyMs: 60_000, retry: { firstMs: 1_000, maxMs: 30_000 } };
+/** Announcements held at a time, of up to 1 MiB; taken in one after the other. */
+const announced = 8;
+/** How often downloads are counted, in milliseconds. */
+const countMs = 500;
 /** How long an open request may hold `close` up, in milliseconds. */
 const drainMs = 1_000;
 
 /**
  * Starts the directory: over REST at once, over the bus as soon as there is a broker.
- * @throws Failure DIRECTORY_HELD, DIRECTORY_DATA, PORT_TAKEN, PORT_DENIED, LISTEN
+ * @throws Failure DIRECTORY_HELD, DIRECTORY_DATA, AUTHORITY, PORT_TAKEN, PORT_DENIED, LISTEN
  */
 export async function startDirectory(
   { bus, now, clock, warn }: ServiceNeeds,
-  { dataDir, host, port, queueType, ...options }: ServiceOptions,
+  {
+    dataDir,
+    host,
+    port,
+    queueType,
+    leaseMs,
+    brokerUrls = [],
+    accountsUrl,
+    certificateDays = 90,
+    ...options
+  }: ServiceOptions,
 ): Promise<Directory> {
   const dir = directoryDir(dataDir);
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch(error => {
@@ -72,10 +117,36 @@ export async function startDirectory(
   try {
     const store = new DirectoryStore(dir);
     ends.push(() => store.close());
+    const authority = await keptAuthority(dir, now());
+    const keeper = accountsUrl === undefined ? undefined : keeperOf(accountsUrl, store, now, warn);
+    ends.push(() => keeper?.close());
+    const attempts = new Attempts(clock);
+    const presence = new Presence(clock, leaseMs);
+    const members = createMembers(
+      { store, presence, authority, now, onInviteDone: () => keeper?.wake() },
+      { certificateDays },
+    );
     const newToken = (): string => randomBytes(32).toString('base64url');
-    const handlers = createDirectory({ store, now, clock, newToken, newId: randomId }, options);
+    const handlers = createDirectory(
+      { store, now, attempts, presence, members, newToken, newId: randomId, random: Math.random },
+      options,
+    );
+    const enrolment = createEnrolment(
+      {
+        store,
+        authority,
+        attempts,
+        now,
+        newPassword: () => randomHex(64),
+        newSalt: () => randomBytes(4),
+        syncAccounts: () => keeper?.sync() ?? Promise.reject(noAccounts()),
+      },
+      { brokerUrls, queueType, certificateDays },
+    );
 
-    const server = createServer(createHttpApp(handlers, readVersion(), warn));
+    const server = createServer(
+      createHttpApp(handlers, readVersion(), warn, token => store.findSession(hashOf(token), now()) !== undefined),
+    );
     server.requestTimeout = 10_000;
     server.maxConnections = 1_000;
     const bound = await listen(server, { host, port });
@@ -86,27 +157,83 @@ export async function startDirectory(
       await closed.finally(() => clearTimeout(cut));
     });
 
-    const serving = serveCalls(bus, directoryRpc(queueType).queue, DirectoryServiceDefinition, handlers, {
-      atOnce,
-      warn,
+    const services = [
+      served(DirectoryServiceDefinition, handlers),
+      served(MembershipServiceDefinition, members.membership),
+    ];
+    const announcements = createAnnouncements({ index: store.index, clock, warn });
+    const transfers = createTransfers({ downloads: store.downloads, now, warn });
+    const counting = setInterval(() => transfers.flush(), countMs);
+    ends.push(() => {
+      clearInterval(counting);
+      transfers.flush();
     });
-    // Not awaited here: this can take as long as the broker is away. A refusal for good also ends `bus.ready()`.
-    let isClosing = false;
-    const started = serving.then(
-      async consumer => {
-        if (isClosing) await consumer.close();
-        return consumer;
+    const indexing = bus.consume(directoryIndex(queueType).queue, delivery => announcements.take(delivery), {
+      prefetch: announced,
+    });
+    const counted = bus.consume(
+      directoryTransfers,
+      delivery => {
+        transfers.take(delivery);
+        return 'ack';
       },
-      () => undefined,
+      { noAck: true, bindings: () => [{ exchange: 'p2p.transfers', key: '*' }] },
     );
-    ends.push(async () => {
-      isClosing = true;
-      // While there is no broker, nothing is consumed, and nothing to wait for.
-      if (bus.state === 'up' || bus.state === 'blocked') await (await started)?.close();
-    });
-    return { url: `http://${dialable(host)}:${bound}`, port: bound, close };
+    ends.push(
+      closing(bus, indexing),
+      closing(bus, counted),
+      closing(bus, serveCalls(bus, directoryRpc(queueType).queue, services, { atOnce, warn })),
+      closing(
+        bus,
+        serveCalls(bus, directoryEnrol(queueType).queue, [served(EnrolmentServiceDefinition, enrolment)], {
+          atOnce: enrolmentsAtOnce,
+          warn,
+        }),
+      ),
+      watchStore({ store, bus, keeper, feed: new RevocationFeed(store, bus), warn }),
+    );
+    const invite = async (request: InviteRequest): Promise<string> => {
+      if (keeper === undefined) throw noAccounts();
+      const { line } = createInvite({ store, authority, now }, request, { brokerUrls, directoryAccount: bus.user });
+      await keeper.sync();
+      return line;
+    };
+    return { url: `http://${dialable(host)}:${bound}`, port: bound, invite, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function keeperOf(url: string, store: DirectoryStore, now: () => number, warn: (line: string) => void): AccountKeeper {
+  const accounts = createBrokerAccounts(url);
+  return new AccountKeeper({ accounts, desired: () => desiredAccounts(store, now()), warn }, keeping);
+}
+
+/** What a command or caller is told where no management API is known. */
+export function noAccounts(): Failure {
+  return new Failure(
+    'INVITE_ACCOUNTS',
+    'nobody can join: the directory cannot make accounts on this broker; set broker.http_url (WARREN_BROKER_HTTP_URL) to its management API, as in http://user:password@host:15672',
+  );
+}
+
+/**
+ * Ends a consumer that is perhaps not there yet: starting is not awaited, because it can take as long as the broker is away. A
+ * refusal for good also ends `bus.ready()`.
+ */
+function closing(bus: Bus, starting: Promise<Consumer>): () => Promise<void> {
+  let isClosing = false;
+  const started = starting.then(
+    async consumer => {
+      if (isClosing) await consumer.close();
+      return consumer;
+    },
+    () => undefined,
+  );
+  return async () => {
+    isClosing = true;
+    // While there is no broker, nothing is consumed, and nothing to wait for.
+    if (bus.state === 'up' || bus.state === 'blocked') await (await started)?.close();
+  };
 }

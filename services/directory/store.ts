@@ -2,6 +2,12 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Failure, messageOf } from '../lib/failure.ts';
+import { DownloadCounts } from './download-counts.ts';
+import { FileCatalogue } from './file-catalogue.ts';
+import { FileIndex } from './file-index.ts';
+import { InviteStore } from './invite-store.ts';
+import { MemberStore } from './member-store.ts';
+import { migrate, schemaVersion, transaction } from './schema.ts';
 
 export interface Account {
   readonly username: string;
@@ -11,34 +17,15 @@ export interface Account {
 }
 
 export interface Session {
-  /** Of this session, for others; no secret. */
+  /** Of its token the hash, in hexadecimal digits. */
+  readonly id: string;
+  /** For others; no secret. Of a member its id, else of this session alone. */
   readonly peerId: string;
   readonly username: string;
   readonly addresses: readonly string[];
   /** Milliseconds since 1970, of this machine. */
   readonly expiresAt: number;
 }
-
-const version = 1;
-
-const schema = `
-  CREATE TABLE accounts (
-    username TEXT PRIMARY KEY,
-    password_hash TEXT NOT NULL,
-    disabled INTEGER NOT NULL DEFAULT 0,
-    created_at INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE sessions (
-    token_hash BLOB PRIMARY KEY,
-    peer_id TEXT NOT NULL UNIQUE,
-    username TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
-    addresses TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX sessions_of ON sessions (username, created_at);
-  PRAGMA user_version = ${version};
-`;
 
 /** A session counts while it has not expired and its account is not disabled. */
 const valid = 'FROM sessions JOIN accounts USING (username) WHERE disabled = 0 AND expires_at > :now';
@@ -52,12 +39,19 @@ export function directoryDir(dataDir: string): string {
 }
 
 /**
- * Accounts and sessions in one SQLite file, `directory.db`, which is this user's alone. Several processes may have it open: the
- * directory and `warren users`. All times in milliseconds since 1970.
+ * Accounts, sessions and the index of files in one SQLite file, `directory.db`, which is this user's alone. Several processes may
+ * have it open: the directory and `warren users`. All times in milliseconds since 1970.
  * @throws Failure DIRECTORY_DATA when it cannot be opened
  */
 export class DirectoryStore {
   readonly #db: DatabaseSync;
+  /** In the same file. */
+  readonly members: MemberStore;
+  readonly invites: InviteStore;
+  /** In the same file: what peers share, as they say it, as it is found, and what became of it. */
+  readonly index: FileIndex;
+  readonly catalogue: FileCatalogue;
+  readonly downloads: DownloadCounts;
 
   constructor(dir: string) {
     const file = join(dir, 'directory.db');
@@ -72,7 +66,14 @@ export class DirectoryStore {
     }
     try {
       this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      this.#transaction(() => this.#migrate(file));
+      // Ids of files are random, so that a large index touches pages all over: 64 MiB of them in memory, 16 in the log.
+      this.#db.exec('PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096;');
+      transaction(this.#db, () => this.#migrate(file));
+      this.index = new FileIndex(this.#db);
+      this.catalogue = new FileCatalogue(this.#db);
+      this.downloads = new DownloadCounts(this.#db);
+      this.members = new MemberStore(this.#db);
+      this.invites = new InviteStore(this.#db);
     } catch (error) {
       this.#db.close();
       if (error instanceof Failure) throw error;
@@ -82,11 +83,10 @@ export class DirectoryStore {
 
   #migrate(file: string): void {
     const found = Number(this.#db.prepare('PRAGMA user_version').get()?.user_version);
-    if (found === 0) this.#db.exec(schema);
-    else if (found !== version)
+    if (!migrate(this.#db, found))
       throw new Failure(
         'DIRECTORY_DATA',
-        `${file} is of another version of Warren (its format is ${found}, not ${version})`,
+        `${file} is of another version of Warren (its format is ${found}, not ${schemaVersion})`,
       );
   }
 
@@ -134,7 +134,7 @@ export class DirectoryStore {
   }
 
   #change(username: string, update: string, ...values: string[]): boolean {
-    return this.#transaction(() => {
+    return transaction(this.#db, () => {
       this.#db.prepare('DELETE FROM sessions WHERE username = ?').run(username);
       return this.#db.prepare(update).run(...values, username).changes === 1;
     });
@@ -149,9 +149,9 @@ export class DirectoryStore {
     passwordHash,
     now,
     ...session
-  }: Session & { tokenHash: Buffer; passwordHash: string; now: number }): boolean {
+  }: Omit<Session, 'id'> & { tokenHash: Buffer; passwordHash: string; now: number }): boolean {
     const { peerId, username, addresses, expiresAt } = session;
-    return this.#transaction(() => {
+    return transaction(this.#db, () => {
       const account = this.findAccount(username);
       if (account === undefined || account.isDisabled || account.passwordHash !== passwordHash) return false;
       this.#db.prepare('DELETE FROM sessions WHERE expires_at <= ?').run(now);
@@ -173,8 +173,12 @@ export class DirectoryStore {
     return row === undefined ? undefined : asSession(row);
   }
 
+  /** By peer, of one the newest first. */
   sessions(now: number): Session[] {
-    return this.#db.prepare(`SELECT sessions.* ${valid} ORDER BY peer_id`).all({ now }).map(asSession);
+    return this.#db
+      .prepare(`SELECT sessions.* ${valid} ORDER BY peer_id, sessions.created_at DESC, sessions.rowid DESC`)
+      .all({ now })
+      .map(asSession);
   }
 
   setAddresses(tokenHash: Buffer, addresses: readonly string[]): void {
@@ -187,6 +191,21 @@ export class DirectoryStore {
     this.#db.prepare('DELETE FROM sessions WHERE token_hash = ?').run(tokenHash);
   }
 
+  /** Those that a member has begun with a token. */
+  endSessionsAs(peerId: string): void {
+    this.#db.prepare('DELETE FROM sessions WHERE peer_id = ?').run(peerId);
+  }
+
+  /** All of it, or nothing when it throws. */
+  transaction<T>(act: () => T): T {
+    return transaction(this.#db, act);
+  }
+
+  /** Another number whenever another process has changed something. */
+  version(): number {
+    return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -194,23 +213,11 @@ export class DirectoryStore {
   [Symbol.dispose](): void {
     this.close();
   }
-
-  #transaction<T>(act: () => T): T {
-    // At once for writing: two that read first and both want to write then could not wait for each other.
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = act();
-      this.#db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
-  }
 }
 
 function asSession(row: Record<string, unknown>): Session {
   return {
+    id: Buffer.from(row.token_hash as Uint8Array).toString('hex'),
     peerId: String(row.peer_id),
     username: String(row.username),
     addresses: JSON.parse(String(row.addresses)) as string[],

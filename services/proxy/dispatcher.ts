@@ -10,6 +10,7 @@ import {
   WorkerAnnounce,
 } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery } from '../bus/bus.ts';
+import { jobKey } from '../bus/own-keys.ts';
 import { bodyWindow } from '../lib/credit.ts';
 import { messageOf } from '../lib/failure.ts';
 import { decodeParts, encodeRequestPart, type ReceivedPart } from '../lib/parts.ts';
@@ -57,8 +58,9 @@ export interface JobHandle {
 interface RunningJob {
   readonly request: JobRequest;
   readonly listener: JobListener;
-  /** Who executes it, as soon as that is known. */
+  /** Who executes it, and with which broker account, as soon as that is known. */
   worker: string;
+  account: string;
   attempt: string;
   /** Request parts sent. */
   sent: number;
@@ -147,7 +149,7 @@ export class Dispatcher {
 
   dispatch(request: JobRequest, listener: JobListener): JobHandle {
     const id = randomId();
-    const job: RunningJob = { request, listener, worker: '', attempt: '', sent: 0 };
+    const job: RunningJob = { request, listener, worker: '', account: '', attempt: '', sent: 0 };
     this.#jobs.set(id, job);
     this.#table.submit(id, request, this.#clock());
     this.#publish(id, request, request.deadlineMs);
@@ -176,11 +178,11 @@ export class Dispatcher {
   /** To the worker that executes it. @returns whether it went out */
   #tell(
     id: string,
-    { worker }: RunningJob,
+    { worker, account }: RunningJob,
     type: 'warren.proxy.v1.RequestPart' | 'warren.proxy.v1.ResponseCredit',
     body: Uint8Array,
   ): boolean {
-    return this.#bus.send({ type, key: `m.${worker}.job`, correlationId: id, body });
+    return this.#bus.send({ type, key: jobKey(account, worker), correlationId: id, body });
   }
 
   /** It cannot go on. */
@@ -231,11 +233,14 @@ export class Dispatcher {
 
   #receive(delivery: Delivery): 'ack' {
     const now = this.#clock();
+    const { userId: account } = delivery;
+    // Who is not named by the broker could be anybody, and could not be answered.
+    if (account === undefined) return 'ack';
     switch (delivery.type) {
       case 'warren.proxy.v1.Parts':
         {
           const { worker, parts } = decodeParts(delivery.body);
-          for (const part of parts) this.#part(worker, part, now);
+          for (const part of parts) this.#part({ worker, account }, part, now);
         }
         break;
       case 'warren.proxy.v1.Claim': {
@@ -244,7 +249,7 @@ export class Dispatcher {
         const { granted, leftMs } = this.#table.claim(job, claim, now);
         this.#bus.send({
           type: 'warren.proxy.v1.Grant',
-          key: `m.${claim.worker}.job`,
+          key: jobKey(account, claim.worker),
           correlationId: job,
           body: Grant.encode({ attempt: claim.attempt, granted, leftMs: Math.floor(leftMs) }).finish(),
         });
@@ -256,12 +261,15 @@ export class Dispatcher {
         // The first word from the worker that was granted the job says which attempt gets the body.
         if (!job || !this.#table.isHeldBy(id, worker) || (job.sent > 0 && job.attempt !== attempt)) break;
         job.worker = worker;
+        job.account = account;
         job.attempt = attempt;
         job.listener.credit(Number(until));
         break;
       }
       case 'warren.proxy.v1.WorkerAnnounce': {
         const worker = WorkerAnnounce.decode(delivery.body);
+        // The key is what its account may write: of other services it has nothing to say.
+        if (delivery.key !== `worker.${worker.service}`) break;
         this.#workers.set(worker.worker, worker);
         if (this.#table.workerSeen(worker, now)) this.#announce(false);
         break;
@@ -270,13 +278,14 @@ export class Dispatcher {
     return 'ack';
   }
 
-  #part(worker: string, part: ReceivedPart, now: number): void {
+  #part({ worker, account }: { worker: string; account: string }, part: ReceivedPart, now: number): void {
     const isInformational = part.head !== undefined && !part.last && isInterim(part.head.status);
     const verdict = this.#table.part(part.job, { ...part, worker, isInformational }, now);
     if (verdict === 'gap') this.#lose(part.job, 'a part of the response was lost');
     const job = this.#jobs.get(part.job);
     if (!job || verdict !== 'next') return;
     job.worker = worker;
+    job.account = account;
     if (!isInformational) job.attempt = part.attempt;
     if (part.last) this.#jobs.delete(part.job);
     try {

@@ -11,6 +11,8 @@ import { createEdge } from './edge.ts';
 import { JobTable } from './job-table.ts';
 import { LineWriter } from './line-writer.ts';
 import { ProxyMetrics } from './metrics.ts';
+import { QueueDepths } from './queue-depths.ts';
+import { RecentFigures } from './recent-figures.ts';
 import { BodyBudget } from './request-body.ts';
 import { formatConsole, formatJson } from './request-log.ts';
 import { RouteTable } from './routes.ts';
@@ -18,6 +20,8 @@ import { createTrust } from './trust.ts';
 
 /** How often the certificate's files are looked at; a new pair serves after two looks. */
 const certificatePollMs = 1_000;
+/** How often the queues' depths are asked for, to be announced. */
+const depthPollMs = 2_000;
 /** All request bodies held at once. */
 const bodyBudgetBytes = 512 * 1024 * 1024;
 
@@ -75,6 +79,8 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
     isBrokerUp: () => bus.state === 'up',
     liveWorkers: () => new Map(services.map(service => [service, table.liveWorkers(service)])),
   });
+  const recent = new RecentFigures(clock());
+  const depths = new QueueDepths(bus, services, depthPollMs);
   const dispatcher = new Dispatcher(bus, table, clock, {
     services,
     leaseMs: worker.leaseMs,
@@ -86,6 +92,12 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
       inFlight: dispatcher.pending,
       cacheEntries: cache.entries,
       cacheBytes: BigInt(cache.bytes),
+      ...recent.read(clock()),
+      services: services.map(service => ({
+        service,
+        liveWorkers: table.liveWorkers(service),
+        queued: depths.of(service),
+      })),
     }),
   });
 
@@ -104,6 +116,7 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
       clock,
       onRequest: record => {
         metrics.observe(record);
+        recent.observe(record.seconds * 1_000, record.by === 'cache', clock());
         if (isConsole) lines.line(formatConsole(record));
         else if (log.format === 'json') lines.line(formatJson(record, new Date().toISOString()));
       },
@@ -117,6 +130,7 @@ export async function startProxy({ bus, write, warn, clock }: ProxyCollaborators
   const close = async (drainMs: number): Promise<void> => {
     draining = true;
     tls?.watch.close();
+    depths.close();
     await Promise.all([
       closeServer(edge, drainMs, {
         // A WebSocket would never end by itself; its client finds another proxy.

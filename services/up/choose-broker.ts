@@ -28,6 +28,8 @@ export interface BrokerChoice {
 
 export interface ChosenBroker {
   readonly urls: readonly string[];
+  /** Of its HTTP API, with an administrator's account; undefined when that is not known from here. */
+  readonly http: string | undefined;
   /** One line for people, without passwords. */
   readonly describe: string;
   /** Stops the broker if it was started here; its data stays. */
@@ -47,16 +49,21 @@ const patienceMs = 90_000;
 export async function chooseBroker(choice: BrokerChoice): Promise<ChosenBroker> {
   const { urls, dataDir, say, signal } = choice;
   if (urls.length > 0)
-    return { urls, describe: `as configured: ${urls.map(placeOf).join(', ')}`, close: async () => {} };
+    return { urls, http: undefined, describe: `as configured: ${urls.map(placeOf).join(', ')}`, close: async () => {} };
   const dir = await brokerDir(resolve(dataDir));
   const deadline = performance.now() + patienceMs;
   for (let waiting = false; ; waiting = true) {
     signal?.throwIfAborted();
     const mine = await claim(join(dir, 'owner'));
     if ('release' in mine) return own(dir, choice, mine.release);
-    const { url } = (await readWhereabouts(dir)) ?? {};
+    const { url, http } = (await readWhereabouts(dir)) ?? {};
     if (url !== undefined && (await answers(url)))
-      return { urls: [url], describe: `the one of process ${mine.heldBy}, ${placeOf(url)}`, close: async () => {} };
+      return {
+        urls: [url],
+        http,
+        describe: `the one of process ${mine.heldBy}, ${placeOf(url)}`,
+        close: async () => {},
+      };
     if (performance.now() > deadline)
       throw new Failure(
         'BROKER_HELD',
@@ -81,6 +88,7 @@ async function own(dir: string, choice: BrokerChoice, release: () => Promise<voi
     };
     return {
       urls: [broker.url],
+      http: broker.http,
       describe: broker.describe,
       close: () => {
         closing ??= close();

@@ -1,8 +1,10 @@
+import { managementUrl } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import { startReplicas } from '../demo/replicas.ts';
+import { brokerPlaces } from '../directory/broker-places.ts';
 import { startDirectory } from '../directory/service.ts';
 import { aborted } from '../lib/stop.ts';
 import { startProxy } from '../proxy/proxy.ts';
@@ -65,7 +67,13 @@ export const run: Run = async (config, stop, io) => {
         clock,
         warn: line => log(`directory: ${line}`),
       },
-      { ...config.directory, dataDir, queueType },
+      {
+        ...config.directory,
+        dataDir,
+        queueType,
+        brokerUrls: brokerPlaces({ address: config.broker.address, url: broker.urls }),
+        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrl({ url: broker.urls }),
+      },
     );
     ends.push(() => directory.close());
 

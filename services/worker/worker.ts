@@ -10,6 +10,7 @@ import {
   WorkerAnnounce,
 } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery, Verdict } from '../bus/bus.ts';
+import { jobKey } from '../bus/own-keys.ts';
 import { jobQueue, type QueueKind } from '../bus/topology.ts';
 import { messageOf } from '../lib/failure.ts';
 import { decodeRequestPart, type PartToSend } from '../lib/parts.ts';
@@ -117,7 +118,7 @@ class JobWorker implements Worker, ExecutionHost {
     this.#control = await this.#bus.consume({ name: '', exclusive: true, why }, delivery => this.#hear(delivery), {
       noAck: true,
       bindings: () => [
-        { exchange: 'm', key: `m.${this.id}.job` },
+        { exchange: 'm', key: jobKey(this.#bus.user, this.id) },
         { exchange: 'proxy.events', key: `cancel.${this.#options.service}` },
         { exchange: 'proxy.events', key: 'proxy' },
       ],

@@ -1,6 +1,7 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type EmbeddedBroker, startEmbeddedBroker } from '../../services/broker/broker.ts';
+import { hashBrokerPassword, hashingAlgorithm } from '../../services/bus/accounts/password-hash.ts';
 import { uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import { httpClient } from './http-client.ts';
@@ -112,7 +113,11 @@ describe('what it shows', () => {
       message_stats: { publish: expect.any(Number), confirm: expect.any(Number) },
       alarm: null,
     });
-    expect((await ask('GET', '/api/whoami')).json).toEqual({ name: 'admin', tags: ['administrator'] });
+    expect((await ask('GET', '/api/whoami')).json).toEqual({
+      name: 'admin',
+      tags: ['administrator'],
+      limits: {},
+    });
   });
 
   test('figures for Prometheus and a sign of life, to everybody', async () => {
@@ -147,6 +152,16 @@ describe('what it does', () => {
     const refused = await ask('DELETE', `/api/queues/%2F/${encodeURIComponent(own)}`);
     expect(refused).toMatchObject({ status: 400, json: { error: 'bad_request' } });
     expect(refused.text).not.toContain('\n');
+  });
+
+  test('lists exchanges and deletes one, but none that the broker has', async () => {
+    const name = uniqueName('x');
+    await (await channelOf(await client())).assertExchange(name, 'topic', { durable: true });
+    const seen = { name, vhost: '/', type: 'topic', durable: true, auto_delete: false, internal: false };
+    expect((await ask('GET', '/api/exchanges/%2F')).json).toContainEqual(seen);
+    expect((await ask('DELETE', `/api/exchanges/%2F/${name}`)).status).toBe(204);
+    expect((await ask('DELETE', `/api/exchanges/%2F/${name}`)).status).toBe(404);
+    expect((await ask('DELETE', '/api/exchanges/%2F/amq.topic')).status).toBe(400);
   });
 
   test('lists connections and closes one, with a reason', async () => {
@@ -210,11 +225,59 @@ describe('what it does', () => {
     expect((await ask('GET', path)).json).toEqual([]);
   });
 
+  test('takes a hash instead of a password, gives that back, and takes a password instead of it', async () => {
+    const user = uniqueName('user');
+    onTestFinished(async () => void (await ask('DELETE', `/api/users/${user}`)));
+    const kept = {
+      password_hash: hashBrokerPassword('first', Buffer.from('salt')),
+      hashing_algorithm: hashingAlgorithm,
+    };
+    expect((await ask('PUT', `/api/users/${user}`, { ...kept, tags: 'monitoring' })).status).toBe(201);
+    expect((await ask('GET', `/api/users/${user}`)).json).toEqual({
+      name: user,
+      tags: ['monitoring'],
+      limits: {},
+      ...kept,
+    });
+    const whoami = async (password: string): Promise<number> =>
+      (await httpClient(api, { user, password })('GET', '/api/whoami')).status;
+    // The second time it is known.
+    for (const _ of [1, 2]) expect([await whoami('first'), await whoami('other')]).toEqual([200, 401]);
+    await ask('PUT', `/api/users/${user}`, { password: 'other', tags: 'monitoring' });
+    expect([await whoami('first'), await whoami('other')]).toEqual([401, 200]);
+    expect((await ask('GET', `/api/users/${user}`)).json).not.toHaveProperty('password_hash');
+    await ask('PUT', `/api/users/${user}`, { ...kept, tags: 'monitoring' });
+    expect([await whoami('first'), await whoami('other')]).toEqual([200, 401]);
+    // Other tags are no other password.
+    await ask('PUT', `/api/users/${user}`, { tags: 'administrator' });
+    expect([await whoami('first'), await whoami('other')]).toEqual([200, 401]);
+  });
+
+  test("an account's connections, all at once", async () => {
+    const user = await addAccount('', all);
+    const connections = [await client(user, 'secret'), await client(user, 'secret')];
+    const others = await client();
+    const path = `/api/connections/username/${user}`;
+    expect((await ask('GET', path)).json).toEqual([
+      expect.objectContaining({ user }),
+      expect.objectContaining({ user }),
+    ]);
+    const closed = connections.map(each => new Promise<Error>(resolve => each.on('close', resolve)));
+    expect((await ask('DELETE', path)).status).toBe(204);
+    for (const why of await Promise.all(closed)) expect(why.message).toContain('CONNECTION_FORCED');
+    expect((await ask('GET', path)).json).toEqual([]);
+    await others.createChannel();
+  });
+
   test('takes tags as a list and as text, and gives no secret back', async () => {
     const user = await addAccount('monitoring, other');
-    expect((await ask('GET', `/api/users/${user}`)).json).toEqual({ name: user, tags: ['monitoring', 'other'] });
+    expect((await ask('GET', `/api/users/${user}`)).json).toEqual({
+      name: user,
+      tags: ['monitoring', 'other'],
+      limits: {},
+    });
     const { json } = await ask('GET', '/api/users');
-    expect(json).toContainEqual({ name: user, tags: ['monitoring', 'other'] });
+    expect(json).toContainEqual({ name: user, tags: ['monitoring', 'other'], limits: {} });
     expect((await ask('PUT', `/api/users/${user}`, { password: 'new', tags: ['administrator'] })).status).toBe(204);
     expect((await httpClient(api, { user, password: 'new' })('GET', '/api/whoami')).status).toBe(200);
     expect((await httpClient(api, { user, password: 'secret' })('GET', '/api/whoami')).status).toBe(401);
@@ -267,6 +330,11 @@ describe('whom it refuses', () => {
     ['PUT', '/api/users/x', { password: 1 }, 400, /password/],
     ['PUT', '/api/users/x', { tags: '' }, 400, /needs a password/],
     ['PUT', '/api/users/x', { password: 'x', password_hash: 'y' }, 400, /password_hash/],
+    ['PUT', '/api/users/x', { password_hash: 'AAAA', tags: '' }, 400, /password_hash/],
+    ['PUT', '/api/users/x', { password_hash: 'x', hashing_algorithm: 'md5' }, 400, /hashing_algorithm/],
+    ['PUT', '/api/user-limits/admin/max-connections', { value: 'x' }, 400, /value/],
+    ['PUT', '/api/user-limits/admin/max-queues', { value: 1 }, 404, /max-channels/],
+    ['PUT', '/api/user-limits/nobody/max-channels', { value: 1 }, 404, /nobody/],
     ['PUT', '/api/users/x', { password: 'x'.repeat(70_000) }, 413, /64 KiB/],
     ['PUT', '/api/permissions/%2F/admin', { configure: '(', write: '', read: '' }, 400, /regular expression/],
     ['PUT', '/api/permissions/%2F/admin', { configure: '' }, 400, /write/],

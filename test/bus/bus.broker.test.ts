@@ -2,7 +2,7 @@ import { connect } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus, Delivery } from '../../services/bus/bus.ts';
-import { demoPosts, type QueueSpec, type Role, roles } from '../../services/bus/topology.ts';
+import { demoPosts, exchanges, jobQueue, type QueueSpec, type Role, roles } from '../../services/bus/topology.ts';
 import { brokerUrl, ownBroker, uniqueName } from '../support/broker.ts';
 import { startRelay } from '../support/tcp-relay.ts';
 import { until } from '../support/until.ts';
@@ -10,7 +10,10 @@ import { until } from '../support/until.ts';
 const empty = Buffer.alloc(0);
 const own: QueueSpec = { name: '', exclusive: true, why: 'of this test' };
 
-function bus(urls: string | string[], role: Role = roles.caller()): Bus {
+/** Declares what it needs itself: nobody else is there who would. */
+const alone: Role = { exchanges: [exchanges.m], queues: [] };
+
+function bus(urls: string | string[], role: Role = alone): Bus {
   const made = createBus({ urls: [urls].flat(), name: 'test', role });
   onTestFinished(() => made.close(200));
   return made;
@@ -102,8 +105,8 @@ test('a wrong password is one clear line, with no password in it', async () => {
 
 test('a queue that exists with other settings is one clear line that names it', async () => {
   const service = uniqueName('web');
-  await bus(brokerUrl(), roles.worker(service, 'classic')).ready();
-  await expect(bus(brokerUrl(), roles.worker(service, 'quorum')).ready()).rejects.toMatchObject({
+  await bus(brokerUrl(), roles.proxy([service], 'classic')).ready();
+  await expect(bus(brokerUrl(), roles.proxy([service], 'quorum')).ready()).rejects.toMatchObject({
     code: 'BUS_TOPOLOGY',
     message: expect.stringContaining(`proxy.jobs.${service}`),
   });
@@ -169,7 +172,7 @@ test('what a handler says is done: ack, requeue, dead', async () => {
 
 test('a consumer whose queue is deleted, or whose channel the broker closes, begins again', async () => {
   const service = uniqueName('web');
-  const role = roles.worker(service, 'classic');
+  const role = roles.proxy([service], 'classic');
   const client = bus(brokerUrl(), role);
   const seen: string[] = [];
   const queue = role.queues[0]?.queue;
@@ -196,6 +199,41 @@ test('a consumer whose queue is deleted, or whose channel the broker closes, beg
     ids => ids.includes('after'),
   );
   expect(client.state).toBe('up');
+});
+
+test('what somebody deletes that others wait for is declared again, and they go on', async () => {
+  const service = uniqueName('web');
+  const early = bus(brokerUrl(), roles.worker(service, 'classic'));
+  const queue = jobQueue(service, 'classic').queue;
+  const seen: string[] = [];
+  const consuming = early.consume(
+    queue,
+    ({ messageId }) => {
+      seen.push(messageId);
+      return 'ack';
+    },
+    { prefetch: 5 },
+  );
+  await until(
+    () => early.reason,
+    reason => reason.startsWith('waiting for a proxy with a route to the service'),
+  );
+  const proxy = bus(brokerUrl(), roles.proxy([service], 'classic'));
+  await consuming;
+  expect(early.state).toBe('up');
+  const admin = await connect(brokerUrl());
+  onTestFinished(() => admin.close());
+  await (await admin.createChannel()).deleteQueue(queue.name);
+  await until(
+    () => proxy.depth(queue.name).catch(() => ({ consumers: 0 })),
+    ({ consumers }) => consumers === 1,
+  );
+  await proxy.publish({ type: 'warren.proxy.v1.Job', key: service, body: empty, messageId: 'after' });
+  await until(
+    () => seen,
+    ids => ids.includes('after'),
+  );
+  expect(early.state).toBe('up');
 });
 
 test('a message that cannot be sent at all fails at once', async () => {
@@ -312,7 +350,7 @@ test('sessions lost and found leave no connection, channel or consumer behind', 
   through.hostname = '127.0.0.1';
   through.port = String(relay.port);
   const service = uniqueName('web');
-  const role = roles.worker(service, 'classic');
+  const role = roles.proxy([service], 'classic');
   const client = bus(through.href, role);
   const queue = role.queues[0]?.queue;
   if (!queue) throw new Error('the role has a queue');

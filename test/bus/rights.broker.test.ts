@@ -35,7 +35,8 @@ beforeAll(async () => {
   // What others have.
   const connection = await connect(own.url);
   const channel = await connection.createChannel();
-  await channel.assertQueue('proxy.jobs.shop', { durable: true });
+  for (const { name, type } of roles.proxy([], 'classic').exchanges) await channel.assertExchange(name, type);
+  for (const queue of ['proxy.jobs.web', 'proxy.jobs.shop']) await channel.assertQueue(queue, { durable: true });
   await channel.assertExchange('chat.x', 'topic', { durable: true });
   await connection.close();
 }, 120_000);
@@ -103,7 +104,7 @@ type Channel = Awaited<ReturnType<Awaited<ReturnType<typeof connect>>['createCon
 describe('refused is', () => {
   test.for<[string, string, (channel: Channel) => PromiseLike<unknown> | undefined]>([
     ['the proxy', 'proxy', c => c.consume('proxy.jobs.shop', () => {})],
-    ['the proxy', 'proxy', c => publish(c, 'm', 'm.rpc.directory')],
+    ['the proxy', 'proxy', c => publish(c, 'm', 'directory.rpc')],
     ['the proxy', 'proxy', c => publish(c, '', 'proxy.jobs.shop')],
     ['the proxy', 'proxy', c => c.assertQueue('anything')],
     ['a worker', 'worker-web', c => c.consume('proxy.jobs.shop', () => {})],
@@ -113,24 +114,20 @@ describe('refused is', () => {
     ['a worker', 'worker-web', c => publish(c, 'proxy.events', 'cancel.web')],
     ['a worker', 'worker-web', c => publish(c, '', 'proxy.jobs.web')],
     ['a worker', 'worker-web', c => c.deleteQueue('proxy.jobs.shop')],
-    [
-      'a worker',
-      'worker-web',
-      async c => c.bindQueue((await c.assertQueue('', { exclusive: true })).queue, 'm', 'm.#'),
-    ],
-    [
-      'a worker',
-      'worker-web',
-      async c => c.bindQueue((await c.assertQueue('', { exclusive: true })).queue, 'chat.x', '#'),
-    ],
+    ['a worker', 'worker-web', c => c.deleteQueue('proxy.jobs.web')],
+    ['a worker', 'worker-web', c => c.deleteExchange('proxy.jobs')],
+    ['a worker', 'worker-web', c => c.deleteExchange('m')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'proxy.jobs', 'shop')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'proxy.jobs', 'web')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'm', 'm.#')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'm', 'm.*.job.*')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'm', 'm.worker-web.job.*')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'm', 'm.worker-shop.job.x')],
+    ['a worker', 'worker-web', c => bindOwn(c, 'chat.x', '#')],
     ['a sample backend', 'demo', c => c.assertQueue('', { exclusive: true })],
     ['a sample backend', 'demo', c => publish(c, 'proxy.jobs', 'web')],
   ])('%s (%s): %s', async ([_who, user, act], context) => {
     if (missing !== '') return context.skip(missing);
-    const setUp = await connect(own.url);
-    const admin = await setUp.createChannel();
-    for (const { name, type } of roles.proxy([], 'classic').exchanges) await admin.assertExchange(name, type);
-    await setUp.close();
     const connection = await connect(urlOf(user));
     try {
       const channel = await connection.createConfirmChannel();
@@ -142,6 +139,11 @@ describe('refused is', () => {
     }
   });
 });
+
+async function bindOwn(channel: Channel, exchange: string, key: string): Promise<void> {
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, exchange, key);
+}
 
 function publish(channel: Channel, exchange: string, key: string): undefined {
   channel.publish(exchange, key, Buffer.alloc(0));

@@ -102,7 +102,16 @@ describe('docker compose up', () => {
 
   test('nothing complains on the way', async () => {
     const log = await project.compose('logs', '--no-color', '--no-log-prefix');
-    expect(log.split('\n').filter(line => /error|refused|cannot|lost/i.test(line))).toEqual([]);
+    const lines = log.split('\n');
+    // Two lines of RabbitMQ, when a worker looks for what the proxy has not declared yet, at the very first start.
+    const isWaiting = (line = ''): boolean => /not_found: no (?:exchange|queue) 'proxy\./.test(line);
+    const complaints = lines.filter(
+      (line, at) =>
+        /error|refused|cannot|lost/i.test(line) &&
+        !isWaiting(line) &&
+        !(/Channel error on connection .* user: 'worker-/.test(line) && isWaiting(lines[at + 1])),
+    );
+    expect(complaints).toEqual([]);
   });
 
   test('opens nothing to the world but the proxy', async () => {
@@ -140,7 +149,14 @@ describe('docker compose up', () => {
     const ask = async (account: string, path: string) =>
       fetch(`${project.management}/api/${path}`, { headers: { authorization: `Basic ${btoa(account)}` } });
     const users = (await (await ask(`admin:${password}`, 'users')).json()) as { name: string }[];
-    expect(users.map(({ name }) => name).sort()).toEqual(['admin', 'demo', 'proxy', 'worker-web']);
+    expect(users.map(({ name }) => name).sort()).toEqual([
+      'admin',
+      'demo',
+      'directory',
+      'directory-accounts',
+      'proxy',
+      'worker-web',
+    ]);
     const policies = (await (await ask(`admin:${password}`, 'policies')).json()) as { definition: object }[];
     expect(policies[0]?.definition).toEqual({
       'message-ttl': 86_400_000,

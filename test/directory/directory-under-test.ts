@@ -1,15 +1,24 @@
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
-import type { Client } from '../../services/bus/calls.ts';
+import { Attempts } from '../../services/directory/attempts.ts';
 import { createDirectory, type DirectoryOptions } from '../../services/directory/directory.ts';
+import { createMembers } from '../../services/directory/members.ts';
 import { methodNames } from '../../services/directory/methods.ts';
+import { Presence } from '../../services/directory/presence.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
+import { type Authority, createAuthority } from '../../services/lib/identity/authority.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
+import type { Client } from '../../services/lib/rpc/definition.ts';
+import { seededRandom } from '../support/seeded.ts';
 
 export const hour = 3_600_000;
+
+const theAuthority = await createAuthority(Date.UTC(2026, 0, 1));
 
 /** What the outside gives it: two clocks, and what is random, counted. */
 export class World {
   now = Date.UTC(2026, 0, 1);
   clock = 0;
+  readonly authority: Authority = theAuthority;
   #count = 0;
 
   pass(ms: number): void {
@@ -28,24 +37,43 @@ export type Methods = Client<typeof DirectoryServiceDefinition>;
 export function directoryIn(
   dir: string,
   world: World,
-  options: Partial<DirectoryOptions> = {},
-): { store: DirectoryStore; handlers: ReturnType<typeof createDirectory>; from: (address: string) => Methods } {
+  options: Partial<DirectoryOptions & { leaseMs: number }> = {},
+): {
+  store: DirectoryStore;
+  handlers: ReturnType<typeof createDirectory>;
+  from: (address: string, memberId?: MemberId) => Methods;
+} {
   const store = new DirectoryStore(dir);
+  const now = (): number => world.now;
+  const { leaseMs = 30_000, ...rest } = options;
+  const presence = new Presence(() => world.clock, leaseMs);
+  const members = createMembers(
+    { store, presence, authority: world.authority, now, onInviteDone: () => {} },
+    { certificateDays: 90 },
+  );
   const handlers = createDirectory(
     {
       store,
-      now: () => world.now,
-      clock: () => world.clock,
+      now,
+      attempts: new Attempts(() => world.clock),
+      presence,
+      members,
       newToken: () => world.next('token'),
       newId: () => world.next('peer'),
+      random: seededRandom(1),
     },
-    { openRegistration: true, sessionMs: hour, leaseMs: 30_000, ...options },
+    { openRegistration: true, sessionMs: hour, ...rest },
   );
-  const from = (address: string): Methods =>
+  const from = (address: string, memberId?: MemberId): Methods =>
     Object.fromEntries(
       methodNames.map(name => [
         name,
-        (request: never) => handlers[name](request, { address, signal: AbortSignal.timeout(20_000) }),
+        (request: never) =>
+          handlers[name](request, {
+            address,
+            ...(memberId === undefined ? {} : { memberId }),
+            signal: AbortSignal.timeout(20_000),
+          }),
       ]),
     ) as unknown as Methods;
   return { store, handlers, from };

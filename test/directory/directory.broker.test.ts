@@ -3,18 +3,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
-import { CallFailure, type CallStatus } from '../../services/bus/call-failure.ts';
+import { replyKey } from '../../services/bus/own-keys.ts';
 import { type QueueKind, roles } from '../../services/bus/topology.ts';
 import { directoryClient } from '../../services/directory/client.ts';
-import { httpStatus } from '../../services/directory/http-status.ts';
-import { type MethodName, methodNames, methods } from '../../services/directory/methods.ts';
-import { problem } from '../../services/directory/openapi.ts';
+import { methods } from '../../services/directory/methods.ts';
+import { restDirectoryClient } from '../../services/directory/rest-client.ts';
 import { type Directory, startDirectory } from '../../services/directory/service.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
 import { ownBroker, temporaryDir, uniqueName } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import type { Methods } from './directory-under-test.ts';
-import { askMethod } from './rest-client.ts';
+import { fileOf, idOf } from './index-under-test.ts';
 
 /** Every call the directory knows, over REST and over the bus: the same answers, the same refusals. */
 
@@ -53,24 +52,21 @@ afterAll(async () => {
   await broker?.close();
 });
 
-/** REST, with its problems turned back into what the bus rejects with. */
-function overRest(base: string): Methods {
-  const call = async (name: MethodName, request: object): Promise<unknown> => {
-    const { status, json } = await askMethod(base, name, request);
-    if (status < 300) return json ?? {};
-    const { code, detail } = problem.parse(json);
-    const found = Object.entries(httpStatus).find(([, number]) => number === status)?.[0];
-    throw new CallFailure(found as CallStatus, code, detail);
-  };
-  return Object.fromEntries(
-    methodNames.map(name => [name, (request: object) => call(name, request)]),
-  ) as unknown as Methods;
-}
+const notFound = { status: 'NOT_FOUND', code: 'DIRECTORY_FILE' };
+const invalid = (message: RegExp) => ({
+  status: 'INVALID_ARGUMENT',
+  code: 'DIRECTORY_REQUEST',
+  message: expect.stringMatching(message),
+});
+const say = (to: Methods, token: string, wrong: object) =>
+  to.index({ token, files: [{ ...fileOf('a'), ...wrong }], counter: 0, part: 0, parts: 0 });
+const look = (to: Methods, token: string, wrong: object) =>
+  to.search({ token, q: '', type: '', minSize: 0, maxSize: 0, after: '', ...wrong });
 
 type Refused = [what: string, call: (to: Methods) => Promise<unknown>, failure: object];
 
 describe.each([
-  ['REST', () => overRest(directory.url)],
+  ['REST', () => restDirectoryClient(directory.url)],
   ['the bus', () => directoryClient(clientBus)],
 ])('over %s', (_, over) => {
   let me: Methods;
@@ -145,6 +141,11 @@ describe.each([
         ['logout', to => to.logout({ token })],
         ['ping', to => to.ping({ token, addresses: [] })],
         ['listPeers', to => to.listPeers({ token, after: '' })],
+        ['index', to => say(to, token, {})],
+        ['download', to => to.download({ token, file: 'a', all: false })],
+        ['upload', to => to.upload({ token })],
+        ['search', to => look(to, token, {})],
+        ['getFile', to => to.getFile({ token, id: '0'.repeat(64) })],
       ];
       return calls.map(([name, call]): Refused => [`${name} with the token "${token}"`, call, failure]);
     }),
@@ -152,9 +153,64 @@ describe.each([
     await expect(call(me)).rejects.toMatchObject(failure);
   });
 
+  test('what a peer shares the others find, by words, name and id; and who could take a file', async () => {
+    const holder = await me.login({ username, password, addresses });
+    const { token } = await me.login({ username, password, addresses: ['other:1'] });
+    const [id, word] = [idOf(username), uniqueName('word').replace('-', '')];
+    const file = { id, name: `${username}/new\nline ${word}.txt`, size: 5, modifiedMs: 7 };
+    const said = await me.index({ token: holder.token, files: [file], counter: 0, part: 0, parts: 0 });
+    expect(methods.index.response.parse(said)).toEqual({ index: { counter: 1, files: 1, refused: '' } });
+    const source = { peerId: holder.peerId, username, addresses, file };
+    for (const what of [id, file.name, `new\nline ${word}.txt`])
+      for (const all of [false, true]) {
+        const { sources } = methods.download.response.parse(await me.download({ token, file: what, all }));
+        expect(sources).toEqual([source]);
+      }
+    const wanted = { token, q: `LINE ${word.slice(0, -2)}*`, type: 'txt', minSize: 5, maxSize: 5, after: '' };
+    const found = methods.search.response.parse(await me.search(wanted));
+    expect(found).toEqual({
+      files: [{ id, name: file.name, size: 5, type: 'txt', peers: 1, downloads: 0 }],
+      next: '',
+      isCut: false,
+    });
+    expect((await me.search({ ...wanted, minSize: 6, maxSize: 0 })).files).toEqual([]);
+    expect(methods.getFile.response.parse(await me.getFile({ token, id }))).toEqual({
+      ...{ id, size: 5, type: 'txt', names: [file.name], sources: [source], holders: 1 },
+      ...{ downloads: 0, times: 0, bytes: 0, last: [] },
+    });
+    const other = methods.upload.response.parse(await me.upload({ token }));
+    expect(other.peerId).toMatch(/^[\w-]{36}$/);
+    expect(methods.ping.response.parse(await me.ping({ token: holder.token, addresses: [] }))).toEqual({
+      leaseMs: 30_000,
+      index: { counter: 1, files: 1, refused: '' },
+    });
+  });
+
+  test.each<[string, (to: Methods, token: string) => Promise<unknown>, object]>([
+    ['a file that nobody has', (to, token) => to.download({ token, file: 'none', all: false }), notFound],
+    ['an id that nobody has', (to, token) => to.getFile({ token, id: '0'.repeat(64) }), notFound],
+    ['an id that is none', (to, token) => to.getFile({ token, id: 'x' }), invalid(/^id: must be 64/)],
+    [
+      'a name that leaves the share',
+      (to, token) => say(to, token, { name: '../a' }),
+      invalid(/^files.0.name: must be/),
+    ],
+    ['a size that is none', (to, token) => say(to, token, { size: 2 ** 53 - 1, id: '' }), invalid(/^files.0.id/)],
+    [
+      'a search that is too long',
+      (to, token) => look(to, token, { q: 'x'.repeat(257) }),
+      invalid(/^q: must be at most/),
+    ],
+    ['a page that is none', (to, token) => look(to, token, { after: '-1' }), invalid(/^after: /)],
+    ['a type that is none', (to, token) => look(to, token, { type: '.txt' }), invalid(/^type: /)],
+  ])('%s is refused with its code', async (_, call, failure) => {
+    const { token } = await me.login({ username, password, addresses });
+    await expect(call(me, token)).rejects.toMatchObject(failure);
+  });
+
   test('attempts on an account are counted together', async () => {
     const attempt = (to: Methods) => to.login({ username, password: 'wrong', addresses: [] });
-    const both = [overRest(directory.url), directoryClient(clientBus)];
+    const both = [restDirectoryClient(directory.url), directoryClient(clientBus)];
     for (let i = 0; i < 10; i++)
       await expect(attempt(both[i % 2] ?? me)).rejects.toMatchObject({ code: 'DIRECTORY_LOGIN' });
     await expect(attempt(me)).rejects.toMatchObject({ status: 'RESOURCE_EXHAUSTED', code: 'DIRECTORY_ATTEMPTS' });
@@ -181,18 +237,23 @@ describe('over the bus alone', () => {
     const channel = await connection.createConfirmChannel();
     const heard: string[] = [];
     const { queue } = await channel.assertQueue('', { exclusive: true });
-    for (const key of ['m.victim.job', 'm.reply.mine']) await channel.bindQueue(queue, 'm', key);
-    await channel.consume(queue, message => void heard.push(message?.fields.routingKey ?? ''), { noAck: true });
-    const body = Buffer.from(Call.encode(Call.create({ method: 'x.Y/Z' })).finish());
-    const options = { type: 'warren.bus.v1.Call', correlationId: 'c' };
     const { username: userId } = new URL(broker.url);
-    channel.publish('m', 'directory.rpc', body, { ...options, userId, replyTo: 'm.victim.job' });
-    channel.publish('m', 'directory.rpc', body, { ...options, replyTo: 'm.reply.mine' });
+    const keys = ['m.victim.job', replyKey('victim', 'his'), replyKey(userId, 'mine')] as const;
+    for (const key of keys) await channel.bindQueue(queue, 'm', key);
+    await channel.consume(queue, message => void heard.push(message?.properties.correlationId), { noAck: true });
+    const body = Buffer.from(Call.encode(Call.create({ method: 'x.Y/Z' })).finish());
+    const call = (correlationId: string, options: object) =>
+      channel.publish('m', 'directory.rpc', body, { type: 'warren.bus.v1.Call', correlationId, ...options });
+    call('to no address for answers', { userId, replyTo: keys[0] });
+    call("to another account's", { userId, replyTo: keys[1] });
+    call('of nobody', { replyTo: keys[2] });
+    call('fine', { userId, replyTo: keys[2] });
     await until(
       () => heard.length,
       count => count > 0,
     );
-    expect(heard).toEqual(['m.reply.mine']);
+    // Answers come in the order of calls that are refused alike: another one would have come by now.
+    expect(heard).toEqual(['fine']);
   });
 
   test('a call has a deadline; one that comes while the directory restarts is answered by the next', async () => {

@@ -1,11 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hashOf } from '../../services/directory/directory.ts';
 import { createHttpApp } from '../../services/directory/http-app.ts';
 import { methodNames, methods } from '../../services/directory/methods.ts';
-import { formatOpenApi, problem } from '../../services/directory/openapi.ts';
+import { formatOpenApi, problem, templateOf } from '../../services/directory/openapi.ts';
 import { listen } from '../../services/lib/listen.ts';
 import { temporaryDir, uniqueName } from '../support/broker.ts';
 import { directoryIn, World } from './directory-under-test.ts';
+import { fileOf } from './index-under-test.ts';
 import { ask, askMethod, type RestAnswer } from './rest-client.ts';
 
 const password = 'correct horse';
@@ -16,9 +18,11 @@ let app: ReturnType<typeof createHttpApp>;
 let server: Server;
 let url = '';
 
+const isSession = (token: string): boolean => made.store.findSession(hashOf(token), world.now) !== undefined;
+
 beforeAll(async () => {
   made = directoryIn(await temporaryDir(), world);
-  app = createHttpApp(made.handlers, '9.9.9', line => warned.push(line));
+  app = createHttpApp(made.handlers, '9.9.9', line => warned.push(line), isSession);
   server = createServer(app);
   url = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
 });
@@ -150,6 +154,37 @@ describe('what it refuses, with one line', () => {
     );
   });
 
+  test('a long list of nobody’s, unread; and of a session, from 4 MiB on', async () => {
+    const username = await user();
+    const { json } = await askMethod(url, 'login', { username, password });
+    const { token } = methods.login.response.parse(json);
+    const post = (body: string, authorization: string) =>
+      ask(`${url}/index`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization } });
+    const files = Array.from({ length: 10_000 }, (_, i) => fileOf(`${'x'.repeat(100)} ${i}`, i));
+    const body = JSON.stringify({ files });
+    expect(body.length).toBeGreaterThan(1024 * 1024);
+    expect(await post(body, `Bearer ${token}`)).toMatchObject({ status: 200, json: { index: { files: 10_000 } } });
+    const one = JSON.stringify({ files: [...files, fileOf('one more')] });
+    expectProblem(await post(one, `Bearer ${token}`), 400, 'DIRECTORY_REQUEST', /^files: must be at most 10000/);
+    expectProblem(await post('x'.repeat(4_200_000), `Bearer ${token}`), 413, 'HTTP_BODY', /over 4096 KiB/);
+    for (const authorization of ['', 'Bearer x'])
+      expectProblem(await post('{', authorization), 401, 'DIRECTORY_TOKEN', /log in first/);
+  });
+
+  test.each([
+    ['/search?minSize=-1', /^minSize: /],
+    ['/search?minSize=1e3', /^minSize: /],
+    ['/search?q=a&q=b', /^q: /],
+    ['/search?sort=size', /sort/],
+    ['/download?all=1', /^file: /],
+    ['/download?file=a&all=maybe', /^all: /],
+    ['/files/..%2f..', /^id: must be 64/],
+    ['/files/%00', /^id: must be 64/],
+  ])('GET %s', async (path, detail) => {
+    const headers = { authorization: 'Bearer x' };
+    expectProblem(await ask(`${url}${path}`, { headers }), 400, 'DIRECTORY_REQUEST', detail);
+  });
+
   test('a body that says it is small and is not, or is packed', async () => {
     const { gzipSync } = await import('node:zlib');
     const body = gzipSync(JSON.stringify({ username: 'a', password: 'x'.repeat(1_000_000) }));
@@ -190,6 +225,7 @@ describe('what it refuses, with one line', () => {
       { ...made.handlers, ping: () => Promise.reject(new Error('the disk is on fire')) },
       '9.9.9',
       line => warned.push(line),
+      isSession,
     );
     const other = createServer(broken);
     const port = await listen(other, { host: '127.0.0.1', port: 0 });
@@ -238,11 +274,15 @@ describe('its description', () => {
     expect(openapi).toBe('3.1.0');
     const layers = app.router.stack as unknown as Layer[];
     const routed = new Set(layers.flatMap(({ route }) => (route === undefined ? [] : [route.path].flat())));
-    expect([...routed].sort()).toEqual(Object.keys(paths).sort());
+    expect([...routed].map(templateOf).sort()).toEqual(Object.keys(paths).sort());
     for (const path of routed)
       for (const verb of ['get', 'post', 'put', 'patch', 'delete', 'options']) {
         const { status } = await ask(`${url}${path}`, { method: verb.toUpperCase() });
-        expect({ path, verb, isThere: status !== 405 }).toEqual({ path, verb, isThere: verb in (paths[path] ?? {}) });
+        expect({ path, verb, isThere: status !== 405 }).toEqual({
+          path,
+          verb,
+          isThere: verb in (paths[templateOf(path)] ?? {}),
+        });
       }
   });
 
@@ -250,7 +290,7 @@ describe('its description', () => {
     const { paths } = formatOpenApi('9.9.9') as OpenApi;
     for (const name of methodNames) {
       const { path, verb, status, needsToken } = methods[name];
-      const operation = paths[path]?.[verb];
+      const operation = paths[templateOf(path)]?.[verb];
       expect(Object.keys(operation?.responses ?? {})).toEqual(expect.arrayContaining([String(status), '400', '500']));
       expect(operation?.security !== undefined).toBe(needsToken);
       expect(operation?.requestBody !== undefined).toBe(verb === 'post');

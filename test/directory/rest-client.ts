@@ -22,11 +22,16 @@ export function askMethod(base: string, name: MethodName, request: object): Prom
   const { verb, path } = methods[name];
   const { token, ...fields } = request as { token?: string };
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-  if (verb === 'get')
+  if (verb === 'get') {
+    const filled = path.replaceAll(/:(\w+)/g, (_, field: string) =>
+      encodeURIComponent(String(Reflect.get(fields, field))),
+    );
+    const query = Object.entries(fields).filter(([field]) => !path.includes(`:${field}`));
     return ask(
-      `${base}${path}?${new URLSearchParams(fields)}`,
+      `${base}${filled}?${new URLSearchParams(Object.fromEntries(query.map(([field, value]) => [field, String(value)])))}`,
       authorization === undefined ? {} : { headers: authorization },
     );
+  }
   return ask(`${base}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...authorization },

@@ -19,11 +19,19 @@ export interface WarrenProcess extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** `warren ARGS` as a process of its own, in an empty directory, without this process's WARREN_ settings. */
-export async function spawnWarren(args: readonly string[], env: Record<string, string> = {}): Promise<WarrenProcess> {
+/**
+ * `warren ARGS` as a process of its own, in an empty directory, without this process's WARREN_ settings.
+ * @param on what to begin the command with: a host of `hosts.ts`
+ */
+export async function spawnWarren(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  on: readonly string[] = [],
+): Promise<WarrenProcess> {
   const cwd = await mkdtemp(join(tmpdir(), 'warren-test-'));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')));
-  const child = spawn(process.execPath, [bin, ...args], {
+  const [program = '', ...rest] = [...on, process.execPath, bin, ...args];
+  const child = spawn(program, rest, {
     cwd,
     env: { ...clean, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,14 +1,17 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { createBus } from '../../services/bus/amqp-bus.ts';
+import { roles } from '../../services/bus/topology.ts';
 import { loadConfig } from '../../services/config/load.ts';
 import { freePort } from '../../services/up/free-port.ts';
 import { run } from '../../services/worker/main.ts';
 import { brokerUrl, uniqueName } from '../support/broker.ts';
 
-test('a worker with a health port is alive at once, and ready when it takes jobs', async () => {
+test('a worker with a health port is alive at once, and ready when it takes jobs; that waits for the proxy', async () => {
   const port = await freePort();
+  const service = uniqueName('web');
   const flags = {
     broker: brokerUrl(),
-    service: uniqueName('web'),
+    service,
     upstream: 'http://127.0.0.1:1',
     'health-port': port,
   };
@@ -16,14 +19,23 @@ test('a worker with a health port is alive at once, and ready when it takes jobs
   const config = loadConfig({ command: 'worker', argv, env: {}, readFile: () => '' });
   const taking = Promise.withResolvers<void>();
   const stop = new AbortController();
-  const io = { out: () => taking.resolve(), err: () => {}, env: {}, cwd: '/' };
+  const waiting = Promise.withResolvers<string>();
+  const io = { out: () => taking.resolve(), err: waiting.resolve, env: {}, cwd: '/' };
   const running = run(config, stop.signal, io);
-  await taking.promise;
+  expect(await waiting.promise).toMatch(
+    new RegExp(
+      `^worker: waiting for a proxy with a route to the service ${service}: the broker has no \\w+ \\S+ yet\n$`,
+    ),
+  );
   const ask = async (path: string): Promise<string> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
     return `${response.status} ${await response.text()}`;
   };
   expect(await ask('/livez')).toBe('200 alive\n');
+  expect(await ask('/readyz')).toMatch(/^503 /);
+  const proxy = createBus({ urls: [brokerUrl()], name: 'proxy', role: roles.proxy([service], 'classic') });
+  onTestFinished(() => proxy.close());
+  await taking.promise;
   expect(await ask('/readyz')).toBe('200 ready\n');
   expect(await ask('/')).toMatch(/^404 /);
   stop.abort();

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import { isBrokerPassword, isBrokerPasswordHash } from '../../bus/accounts/password-hash.ts';
 import { Failure } from '../../lib/failure.ts';
 import { Turns } from '../../lib/turns.ts';
 import { type Permission, patternProblem, Rights, type TopicPermission } from '../core/permissions.ts';
@@ -16,11 +17,20 @@ export interface StoredAccount {
   /** scrypt of the password, salted; base64. */
   readonly salt: string;
   readonly hash: string;
+  /** Instead of both: as RabbitMQ keeps passwords, and as it was given. */
+  readonly passwordHash?: string | undefined;
   /** `administrator` may use the HTTP API. */
   readonly tags: readonly string[];
   /** Undefined: may log in to nothing. */
   readonly permission: Permission | undefined;
   readonly topics: readonly TopicPermission[];
+  readonly limits?: AccountLimits;
+}
+
+/** How many of them it may have open, on all its machines together; undefined: any number. */
+export interface AccountLimits {
+  readonly connections?: number | undefined;
+  readonly channels?: number | undefined;
 }
 
 export interface AccountStore {
@@ -77,12 +87,14 @@ export class Accounts {
     if (verified) {
       if (timingSafeEqual(verified, digest)) return account;
     }
-    // An unknown name takes as long as a known one.
+    const { passwordHash } = account ?? {};
+    if (account && passwordHash !== undefined && isBrokerPassword(password, passwordHash)) return account;
+    // An unknown name takes as long as a known one, and a wrong password as long whatever it is compared with.
     const salt = account ? Buffer.from(account.salt, 'base64') : Buffer.alloc(16);
     const hash = await this.#turns.take(async () => (isWanted() ? derive(password, salt) : undefined));
     // Meanwhile it may have gone, or have another password; other rights are no reason to refuse it.
     const current = this.#accounts.get(name);
-    if (!hash || !current || current.hash !== account?.hash) return undefined;
+    if (!hash || !current || current.hash !== account?.hash || current.passwordHash !== undefined) return undefined;
     if (!timingSafeEqual(hash, Buffer.from(current.hash, 'base64'))) return undefined;
     this.#verified.set(name, digest);
     return current;
@@ -110,20 +122,29 @@ export class Accounts {
   /** @throws Failure BROKER_ACCOUNT */
   async put(
     name: string,
-    { password, tags }: { password?: string | undefined; tags: readonly string[] },
+    {
+      password,
+      passwordHash,
+      tags,
+    }: { password?: string | undefined; passwordHash?: string | undefined; tags: readonly string[] },
   ): Promise<void> {
     const existing = this.#accounts.get(name);
     if (name === '' || Buffer.byteLength(name) > 255)
       throw new Failure('BROKER_ACCOUNT', 'an account needs a name of 1 to 255 bytes');
-    if (password === undefined && !existing) throw new Failure('BROKER_ACCOUNT', `account "${name}" needs a password`);
+    if (passwordHash !== undefined && (password !== undefined || !isBrokerPasswordHash(passwordHash)))
+      throw new Failure(
+        'BROKER_ACCOUNT',
+        'password_hash must be base64 of four bytes of salt and a SHA-256, without a password',
+      );
+    if (password === undefined && passwordHash === undefined && !existing)
+      throw new Failure('BROKER_ACCOUNT', `account "${name}" needs a password`);
     const salt = randomBytes(16);
-    const secret =
-      password === undefined
-        ? {}
-        : {
-            salt: salt.toString('base64'),
-            hash: (await this.#turns.take(() => derive(password, salt))).toString('base64'),
-          };
+    let secret: Partial<StoredAccount> = {};
+    if (passwordHash !== undefined) secret = { salt: '', hash: '', passwordHash };
+    else if (password !== undefined) {
+      const hash = await this.#turns.take(() => derive(password, salt));
+      secret = { salt: salt.toString('base64'), hash: hash.toString('base64'), passwordHash: undefined };
+    }
     this.#verified.delete(name);
     const made = {
       permission: undefined,
@@ -152,6 +173,12 @@ export class Accounts {
   async setTopics(name: string, topics: readonly TopicPermission[]): Promise<void> {
     for (const { write, read } of topics) for (const pattern of [write, read]) checkPattern(pattern);
     await this.#change(name, { ...this.#get(name), topics });
+  }
+
+  /** @throws Failure BROKER_ACCOUNT */
+  async setLimits(name: string, limits: AccountLimits): Promise<void> {
+    const account = this.#get(name);
+    await this.#change(name, { ...account, limits: { ...account.limits, ...limits } });
   }
 
   async delete(name: string): Promise<boolean> {

@@ -8,15 +8,21 @@ import type { MessageQueue } from '../core/queue.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import { isMethod } from './peek.ts';
 
+/** What they need of their connection. */
+export interface ChannelsHost extends ChannelHost {
+  /** @throws AmqpError 530 when its account has as many as it may */
+  admitChannel(): void;
+}
+
 /** The channels of one connection: those that are open, and those that we closed until the client says close-ok. */
 export class Channels {
-  readonly #host: ChannelHost;
+  readonly #host: ChannelsHost;
   readonly #open = new Map<number, Channel>();
   readonly #closing = new Set<number>();
   /** As negotiated. */
   max = 0;
 
-  constructor(host: ChannelHost) {
+  constructor(host: ChannelsHost) {
     this.#host = host;
   }
 
@@ -80,6 +86,7 @@ export class Channels {
         `number of channels opened (${count}) has reached the negotiated channel_max (${this.max})`,
       );
     }
+    this.#host.admitChannel();
     this.#open.set(number, new Channel(number, this.#host));
   }
 

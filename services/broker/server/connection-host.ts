@@ -16,6 +16,11 @@ export interface ConnectionHost {
   readonly version: string;
   /** Undefined for a wrong name or password. @param isWanted whether the client still waits */
   login(user: string, password: string, isWanted: () => boolean): Promise<Login | undefined>;
+  /**
+   * Whether the account may have one more. Asked when a connection comes, or a channel of one.
+   * @throws AmqpError 530 when it has as many as it may
+   */
+  admit(user: string, what: 'connection' | 'channel'): void;
   randomName(): string;
   /** Frames wait to be sent: `flush` is called this turn. */
   dirty(connection: { flush(): void }): void;

@@ -8,8 +8,7 @@ import { type Method, specOf } from '../amqp/method-spec.ts';
 import { judgeProtocolHeader, protocolHeader } from '../amqp/protocol-header.ts';
 import type { Broker } from '../core/broker.ts';
 import type { Rights } from '../core/permissions.ts';
-import type { ChannelHost } from './channel.ts';
-import { Channels } from './channels.ts';
+import { Channels, type ChannelsHost } from './channels.ts';
 import type { ConnectionHost, Login } from './connection-host.ts';
 import type { DirectReplies } from './direct-replies.ts';
 import { type Client, checkTuned, clientOf, credentialsOf, offered, refusedLogin, startMethod } from './handshake.ts';
@@ -41,7 +40,7 @@ const handshakeBytes = 65_536;
 const nobody: Client = { name: '', hearsRefusedLogin: false, hearsCancel: false, hearsBlocked: false };
 
 /** One client's connection (§2.2): handshake, frames to channels, errors to closes, heartbeats. */
-export class Connection implements ChannelHost {
+export class Connection implements ChannelsHost {
   /** Milliseconds since the epoch. */
   readonly openedAt: number;
   readonly remote: string;
@@ -133,6 +132,11 @@ export class Connection implements ChannelHost {
 
   randomName(): string {
     return this.#host.randomName();
+  }
+
+  /** @throws AmqpError 530 */
+  admitChannel(): void {
+    this.#host.admit(this.user, 'channel');
   }
 
   #send(method: Method): void {
@@ -270,6 +274,7 @@ export class Connection implements ChannelHost {
         throw new AmqpError(530, `vhost ${method.virtualHost} not found`, specOf(method.name));
       if (!this.#login?.rights)
         throw new AmqpError(530, `access to vhost '/' refused for user '${this.user}'`, specOf(method.name));
+      this.#host.admit(this.user, 'connection');
       this.#mode = 'running';
       this.#send({ name: 'connection.open-ok' });
     }

@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { hashingAlgorithm } from '../../bus/accounts/password-hash.ts';
 import type { Accounts, StoredAccount } from './accounts.ts';
 import { bodyAs, checkVhost, notFound } from './http-problem.ts';
 import { permissionViews, topicViews, userView } from './http-views.ts';
@@ -17,7 +18,14 @@ const tagList = z.union([
         .filter(Boolean),
     ),
 ]);
-const userBody = z.strictObject({ password: z.string().min(1).max(1_024).optional(), tags: tagList.default([]) });
+const userBody = z.strictObject({
+  password: z.string().min(1).max(1_024).optional(),
+  password_hash: z.string().max(64).optional(),
+  hashing_algorithm: z.literal(hashingAlgorithm).optional(),
+  tags: tagList.default([]),
+});
+const limitBody = z.strictObject({ value: z.int().min(-1).max(1_000_000) });
+const limitNames = { 'max-connections': 'connections', 'max-channels': 'channels' } as const;
 const pattern = z.string().max(4_096);
 const permissionBody = z.strictObject({ configure: pattern, write: pattern, read: pattern });
 const topicBody = z.strictObject({ exchange: z.string().max(255), write: pattern, read: pattern });
@@ -39,12 +47,41 @@ export function accountRoutes(accounts: Accounts): Router {
     .put(async (request, response) => {
       const { name } = request.params;
       const isNew = accounts.find(name) === undefined;
-      await accounts.put(name, bodyAs(userBody, request.body));
+      const { password, password_hash: passwordHash, tags } = bodyAs(userBody, request.body);
+      await accounts.put(name, { password, passwordHash, tags });
       response.status(isNew ? 201 : 204).end();
     })
     .delete(async (request, response) => {
       find(request.params.name);
       await accounts.delete(request.params.name);
+      response.status(204).end();
+    });
+
+  routes.get(
+    '/users/:name/permissions',
+    (request, response) => void response.json(permissionViews(find(request.params.name))),
+  );
+  routes.get(
+    '/users/:name/topic-permissions',
+    (request, response) => void response.json(topicViews(find(request.params.name))),
+  );
+
+  const limitOf = (kind: string): 'connections' | 'channels' => {
+    if (kind in limitNames) return limitNames[kind as keyof typeof limitNames];
+    throw notFound(`limit ${JSON.stringify(kind)}: there are ${Object.keys(limitNames).join(' and ')}`);
+  };
+  routes
+    .route('/user-limits/:name/:kind')
+    .put(async (request, response) => {
+      const { name, kind } = request.params;
+      const { value } = bodyAs(limitBody, request.body);
+      // Less than nothing stands for none, as in RabbitMQ.
+      await accounts.setLimits(find(name).name, { [limitOf(kind)]: value < 0 ? undefined : value });
+      response.status(204).end();
+    })
+    .delete(async (request, response) => {
+      const { name, kind } = request.params;
+      await accounts.setLimits(find(name).name, { [limitOf(kind)]: undefined });
       response.status(204).end();
     });
 

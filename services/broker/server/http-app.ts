@@ -4,7 +4,7 @@ import { accountOf, allow } from './http-auth.ts';
 import { brokerMetrics } from './http-metrics.ts';
 import { checkVhost, notFound, tellProblem } from './http-problem.ts';
 import type { Rates } from './http-rates.ts';
-import { connectionName, connectionView, overview, queueView, userView } from './http-views.ts';
+import { connectionName, connectionView, exchangeView, overview, queueView, userView } from './http-views.ts';
 import type { BrokerServer } from './server.ts';
 
 const bodyLimit = 64 * 1024;
@@ -53,8 +53,27 @@ export function createHttpApp(server: BrokerServer, rates: Rates, amqp: string):
     broker.flush();
     response.status(204).end();
   });
+  api.get('/exchanges/:vhost', mayLook, (_request, response) => {
+    response.json([...broker.exchanges()].map(exchangeView));
+  });
+  api.delete('/exchanges/:vhost/:name', mayChange, (request, response) => {
+    const name = String(request.params.name);
+    if (!broker.findExchange(name)) throw notFound(`exchange ${JSON.stringify(name)}`);
+    broker.deleteExchange(name, { ifUnused: request.query['if-unused'] === 'true' });
+    broker.flush();
+    response.status(204).end();
+  });
   api.get('/connections', mayLook, (_request, response) => {
     response.json(connections().map(connection => connectionView(connection, amqp)));
+  });
+  const ofUser = (name: unknown) => connections().filter(({ user }) => user === name);
+  api.get('/connections/username/:name', mayLook, (request, response) => {
+    response.json(ofUser(request.params.name).map(connection => connectionView(connection, amqp)));
+  });
+  api.delete('/connections/username/:name', mayChange, (request, response) => {
+    const reason = request.get('x-reason')?.slice(0, 100) ?? 'Closed via management API';
+    for (const connection of ofUser(request.params.name)) connection.close(reason);
+    response.status(204).end();
   });
   api.delete('/connections/:name', mayChange, (request, response) => {
     const found = connections().find(each => connectionName(each, amqp) === request.params.name);

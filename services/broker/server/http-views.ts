@@ -1,4 +1,6 @@
+import { hashingAlgorithm } from '../../bus/accounts/password-hash.ts';
 import type { Broker, Queue } from '../core/broker.ts';
+import type { Exchange } from '../core/exchange.ts';
 import { MessageQueue } from '../core/queue.ts';
 import type { StoredAccount } from './accounts.ts';
 import type { Connection } from './connection.ts';
@@ -46,6 +48,11 @@ export function queueView(queue: Queue, rates: Rates): object {
     message_bytes: own ? own.readyBytes + own.unackedBytes : (queue as Exclude<Queue, MessageQueue>).bytes,
     message_stats: statistics(countsOf(queue), rates.of(name)),
   };
+}
+
+export function exchangeView({ settings }: Exchange<Queue>): object {
+  const { name, type, durable, autoDelete, internal } = settings;
+  return { name, vhost, type, durable, auto_delete: autoDelete, internal };
 }
 
 /** As RabbitMQ names connections: from where to where. */
@@ -121,8 +128,18 @@ export function overview(server: BrokerServer, rates: Rates): object {
   };
 }
 
-export function userView({ name, tags }: StoredAccount): object {
-  return { name, tags };
+export function userView({ name, tags, passwordHash, limits = {} }: StoredAccount): object {
+  const { connections, channels } = limits;
+  return {
+    name,
+    tags,
+    // As it was given. Of passwords that people chose, and only of those, a hash helps to guess them: they are not shown.
+    ...(passwordHash === undefined ? {} : { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm }),
+    limits: {
+      ...(connections === undefined ? {} : { 'max-connections': connections }),
+      ...(channels === undefined ? {} : { 'max-channels': channels }),
+    },
+  };
 }
 
 export function permissionViews({ name, permission }: StoredAccount): object[] {

@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type Server, type Socket } from 'node:
 import { totalmem } from 'node:os';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { listen } from '../../lib/listen.ts';
+import { AmqpError } from '../amqp/error.ts';
 import { Broker } from '../core/broker.ts';
 import type { Ledger, Recovered } from '../store/ledger.ts';
 import type { Accounts } from './accounts.ts';
@@ -119,6 +120,22 @@ export class BrokerServer implements ConnectionHost {
 
   login(...login: Parameters<Accounts['login']>): ReturnType<Accounts['login']> {
     return this.accounts.login(...login);
+  }
+
+  admit(user: string, what: 'connection' | 'channel'): void {
+    const { connections, channels } = this.accounts.find(user)?.limits ?? {};
+    const limit = what === 'connection' ? connections : channels;
+    if (limit === undefined) return;
+    let count = 0;
+    for (const each of this.#connections)
+      if (each.isRunning && each.user === user) count += what === 'connection' ? 1 : each.channelCount;
+    if (count < limit) return;
+    throw new AmqpError(
+      530,
+      what === 'connection'
+        ? `connection refused for user '${user}': user connection limit (${limit}) is reached`
+        : `number of channels opened for user '${user}' has reached the maximum allowed user limit of (${limit})`,
+    );
   }
 
   randomName(): string {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { hashBrokerPassword, hashingAlgorithm } from '../../bus/accounts/password-hash.ts';
 import type { Rights } from '../../bus/rights.ts';
 
 export interface BrokerAccount {
@@ -6,6 +7,8 @@ export interface BrokerAccount {
   readonly password: string;
   /** An administrator when absent. */
   readonly rights?: Rights;
+  /** May change everything over the HTTP API, whatever its rights. */
+  readonly keepsAccounts?: boolean;
 }
 
 const vhost = '/';
@@ -32,11 +35,11 @@ const policies = [
 export function formatDefinitions(accounts: readonly BrokerAccount[]): string {
   const definitions = {
     vhosts: [{ name: vhost }],
-    users: accounts.map(({ name, password, rights }) => ({
+    users: accounts.map(({ name, password, rights, keepsAccounts }) => ({
       name,
-      password_hash: hashOf(password),
-      hashing_algorithm: 'rabbit_password_hashing_sha256',
-      tags: rights === undefined ? ['administrator'] : [],
+      password_hash: hashBrokerPassword(password, saltOf(password)),
+      hashing_algorithm: hashingAlgorithm,
+      tags: rights === undefined || keepsAccounts ? ['administrator'] : [],
     })),
     permissions: accounts.map(({ name, rights: { configure, write, read } = everything }) => ({
       user: name,
@@ -54,11 +57,9 @@ export function formatDefinitions(accounts: readonly BrokerAccount[]): string {
 }
 
 /**
- * Salted as RabbitMQ wants it. The salt follows from the password, so that the same accounts give the same text and RabbitMQ
- * sees that nothing has changed; what a salt is for, equal passwords and tables made in advance, cannot be with random ones.
+ * The salt follows from the password, so that the same accounts give the same text and RabbitMQ sees that nothing has changed; what
+ * a salt is for, equal passwords and tables made in advance, cannot be with random ones.
  */
-function hashOf(password: string): string {
-  const salt = createHash('sha256').update(`salt of ${password}`).digest().subarray(0, 4);
-  const hash = createHash('sha256').update(salt).update(password).digest();
-  return Buffer.concat([salt, hash]).toString('base64');
+function saltOf(password: string): Buffer {
+  return createHash('sha256').update(`salt of ${password}`).digest().subarray(0, 4);
 }

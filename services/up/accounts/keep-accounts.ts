@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { managementUrl } from '../../bus/accounts/management-url.ts';
 import { rights } from '../../bus/rights.ts';
 import type { QueueKind } from '../../bus/topology.ts';
 import { Failure, messageOf } from '../../lib/failure.ts';
@@ -31,6 +32,7 @@ const passwordDigits = 64;
  * - `broker/`: `definitions.json`, which RabbitMQ imports when it boots; `cluster.conf` and `erlang_cookie`; `admin_password`
  * - `proxy/`, `worker/<service>/`, `demo/`: `broker_url` with account and password, one node a line; `queue_type`. For the settings
  *   `WARREN_BROKER_URL_FILE` and `WARREN_BROKER_QUEUE_TYPE_FILE`
+ * - `directory/`: the same, and `broker_http_url`, with the account that makes accounts (`WARREN_BROKER_HTTP_URL_FILE`)
  *
  * Passwords that are there stay; the rest is written anew.
  * @returns the accounts that are new
@@ -50,6 +52,7 @@ export async function keepAccounts(
       rights: rights.worker(service),
     })),
     { name: 'demo', folder: 'demo', rights: rights.demo() },
+    { name: 'directory', folder: 'directory', rights: rights.directory() },
   ];
   try {
     const kept: Kept[] = [];
@@ -63,6 +66,7 @@ export async function keepAccounts(
       await write(file, `${turned.map(node => withAccount(node, name, password)).join('\n')}\n`);
       await write(join(dir, folder, 'queue_type'), `${queueType}\n`);
     }
+    const keeper = await keepAccountsKeeper(join(dir, 'directory', 'broker_http_url'), nodes, random);
     const broker = join(dir, 'broker');
     const admin = await keepSecret(join(broker, 'admin_password'), random);
     const cookie = await keepSecret(join(broker, 'erlang_cookie'), random);
@@ -73,9 +77,11 @@ export async function keepAccounts(
       formatDefinitions([
         { name: 'admin', password: admin.text },
         ...people.map((person, at) => ({ ...person, password: kept[at]?.password ?? '' })),
+        { ...keeper, rights: rights.accountsKeeper(), keepsAccounts: true },
       ]),
     );
-    return [...(admin.isNew ? ['admin'] : []), ...kept.filter(({ isNew }) => isNew).map(({ name }) => name)];
+    const made = [...kept, keeper];
+    return [...(admin.isNew ? ['admin'] : []), ...made.filter(({ isNew }) => isNew).map(({ name }) => name)];
   } catch (error) {
     if (error instanceof Failure) throw error;
     throw new Failure('ACCOUNTS', `cannot keep accounts in ${dir}: ${messageOf(error)}`, { cause: error });
@@ -101,6 +107,19 @@ function clusterConf(nodes: readonly string[]): string {
     `quorum_queue.continuous_membership_reconciliation.target_group_size = ${nodes.length}`,
     '',
   ].join('\n');
+}
+
+/** In a file that only the directory has: whoever has it can make any account. */
+async function keepAccountsKeeper(
+  file: string,
+  nodes: readonly string[],
+  random: (digits: number) => string,
+): Promise<Kept> {
+  const name = 'directory-accounts';
+  const known = passwordIn(await textOf(file));
+  const password = known ?? random(passwordDigits);
+  await write(file, `${managementUrl({ url: nodes.map(node => withAccount(node, name, password)) })}\n`);
+  return { name, password, isNew: known === undefined };
 }
 
 async function keepSecret(file: string, random: (digits: number) => string): Promise<{ text: string; isNew: boolean }> {

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { z } from 'zod';
-import { readWhereabouts } from '../../broker/home.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../lib/failure.ts';
+import { knownBroker } from '../known-broker.ts';
 import { askJson, placeOf, type Unreached } from './ask.ts';
 
 export interface QueueStatus {
@@ -49,7 +48,7 @@ const queuesShape = z.array(
 
 /** Depth and rates from the broker's HTTP API, the embedded one's or RabbitMQ's management plugin. */
 export async function brokerStatus(config: Config, dataDir: string): Promise<BrokerStatus | Unreached> {
-  const url = await httpOf(config, dataDir);
+  const url = (await knownBroker(config, dataDir))?.httpUrl;
   if (url === undefined) return { problem: `no broker is configured, and none runs for ${dataDir}` };
   try {
     const overview = overviewShape.parse(await askJson(`${url}/api/overview`));
@@ -75,15 +74,4 @@ export async function brokerStatus(config: Config, dataDir: string): Promise<Bro
     const hint = config.broker.httpUrl === undefined ? '; name it with --broker-http URL' : '';
     return { problem: `the broker's HTTP API at ${placeOf(url)} cannot be reached: ${why}${hint}` };
   }
-}
-
-/** As configured; else that of the configured broker by RabbitMQ's custom; else of the one that runs here. */
-async function httpOf({ broker }: Config, dataDir: string): Promise<string | undefined> {
-  if (broker.httpUrl !== undefined) return broker.httpUrl;
-  const [url] = broker.url;
-  if (url === undefined) return (await readWhereabouts(join(dataDir, 'broker')))?.http;
-  const { protocol, hostname, username, password } = new URL(url);
-  const isSecure = protocol === 'amqps:';
-  const account = username === '' ? 'guest:guest' : `${username}:${password}`;
-  return `${isSecure ? 'https' : 'http'}://${account}@${hostname}:${isSecure ? 15_671 : 15_672}`;
 }

@@ -80,6 +80,7 @@ export class TestServer implements ConnectionHost {
   readonly warnings: string[] = [];
   alarm: string | undefined;
   /** What a login is answered with, when the test says so. */
+  admit: ConnectionHost['admit'] = () => {};
   login: ConnectionHost['login'] = async user => loginOf(user);
   readonly #dirty = new Set<{ flush(): void }>();
   #names = 0;

@@ -42,6 +42,8 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     'worker-web',
     'worker-shop.eu',
     'demo',
+    'directory',
+    'directory-accounts',
   ]);
   const { users, permissions } = JSON.parse(await read('broker/definitions.json'));
   const passwords = new Map([['admin', await read('broker/admin_password')]]);
@@ -50,6 +52,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     'worker-web': 'worker/web',
     'worker-shop.eu': 'worker/shop.eu',
     demo: 'demo',
+    directory: 'directory',
   })) {
     const urls = (await read(`${folder}/broker_url`))
       .trim()
@@ -61,7 +64,10 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     passwords.set(name, urls[0]?.password ?? '');
     expect(await read(`${folder}/queue_type`)).toBe('quorum\n');
   }
-  expect(new Set(passwords.values()).size).toBe(5);
+  const keeper = new URL((await read('directory/broker_http_url')).trim());
+  expect(keeper.href).toMatch(/^http:\/\/directory-accounts:[0-9a-f]{64}@rabbitmq:15672\/$/);
+  passwords.set(keeper.username, keeper.password);
+  expect(new Set(passwords.values()).size).toBe(7);
   expect(users.map(({ name }: { name: string }) => name)).toEqual([...passwords.keys()]);
   for (const { name, password_hash, tags } of users) {
     const bytes = Buffer.from(password_hash, 'base64');
@@ -70,7 +76,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
       .update(passwords.get(name) ?? '')
       .digest();
     expect(bytes.subarray(4)).toEqual(expected);
-    expect(tags).toEqual(name === 'admin' ? ['administrator'] : []);
+    expect(tags).toEqual(name === 'admin' || name === 'directory-accounts' ? ['administrator'] : []);
     expect(passwords.get(name)).toMatch(/^[0-9a-f]{64}$/);
   }
   expect(permissions.filter(({ write }: { write: string }) => new RegExp(write).test('amq.default'))).toHaveLength(1);
@@ -124,13 +130,17 @@ test('what it writes is what the settings read', async () => {
   const io = { out: (text: string) => void said.push(text), err: () => {}, env: { WARREN_ROUTES: '/=shop' }, cwd: '/' };
   const argv = [dir, '--broker', 'amqp://rabbitmq:5672', '--queue-type', 'quorum'];
   await configAccounts.run(argv, new AbortController().signal, io);
-  expect(said).toEqual(['made accounts admin, proxy, worker-shop, demo\n']);
+  expect(said).toEqual(['made accounts admin, proxy, worker-shop, demo, directory, directory-accounts\n']);
   const env = {
     WARREN_BROKER_URL_FILE: join(dir, 'worker/shop/broker_url'),
     WARREN_BROKER_QUEUE_TYPE_FILE: join(dir, 'worker/shop/queue_type'),
   };
   const text = await contents();
-  const { broker } = loadConfig({ command: 'proxy', argv: [], env, readFile: path => text[path] ?? '' });
+  const readFile = (path: string): string => text[path] ?? '';
+  const keeper = { WARREN_BROKER_HTTP_URL_FILE: join(dir, 'directory/broker_http_url') };
+  const { httpUrl } = loadConfig({ command: 'directory', argv: [], env: keeper, readFile }).broker;
+  expect(httpUrl).toBe(text[join(dir, 'directory/broker_http_url')]?.trim());
+  const { broker } = loadConfig({ command: 'proxy', argv: [], env, readFile });
   expect(broker.queueType).toBe('quorum');
   expect(broker.url).toEqual([expect.stringMatching(/^amqp:\/\/worker-shop:[0-9a-f]{64}@rabbitmq:5672$/)]);
 });

@@ -6,6 +6,19 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  DownloadRequest,
+  DownloadResponse,
+  GetFileRequest,
+  GetFileResponse,
+  IndexRequest,
+  IndexResponse,
+  IndexState,
+  SearchRequest,
+  SearchResponse,
+  UploadRequest,
+  UploadResponse,
+} from "./files.ts";
 
 export const protobufPackage = "warren.directory.v1";
 
@@ -25,12 +38,18 @@ export interface LoginRequest {
   password: string;
   /** Where others can reach who logs in, best first; none: over the bus only. */
   addresses: string[];
+  /**
+   * Who calls over the bus as a member is that member. Over REST this shows it: the member's Ed25519 public key (64 hex digits),
+   * and its signature (128) over the context `warren.directory.v1.LoginRequest`, a NUL, and this message encoded without the two.
+   */
+  memberKey?: string | undefined;
+  memberSignature?: string | undefined;
 }
 
 export interface LoginResponse {
   /** Whoever has it is the account, until it expires or is logged out. The directory keeps only its hash. */
   token: string;
-  /** Of this session, as others see it in ListPeers; no secret. */
+  /** As others see it in ListPeers; no secret. The member's id, if it is one; else of this session. */
   peerId: string;
   /** Seconds from now. */
   expiresInS: number;
@@ -54,6 +73,8 @@ export interface PingRequest {
 export interface PingResponse {
   /** Milliseconds from now. */
   leaseMs: number;
+  /** Of a peer that shares something. */
+  index?: IndexState | undefined;
 }
 
 export interface ListPeersRequest {
@@ -69,6 +90,53 @@ export interface ListPeersResponse {
   next: string;
 }
 
+/** Members, active or not; not those that were revoked. */
+export interface ListMembersRequest {
+  token: string;
+  /** `next` of the page before; empty: the first page. */
+  after: string;
+}
+
+export interface ListMembersResponse {
+  /** By member_id. */
+  members: Member[];
+  /** Empty on the last page. */
+  next: string;
+}
+
+export interface GetMemberRequest {
+  token: string;
+  memberId: string;
+}
+
+export interface GetMemberResponse {
+  member: Member | undefined;
+}
+
+/** A machine with a key of its own, that belongs to an account. Times in milliseconds since 1970, of the directory's clock. */
+export interface Member {
+  /** SHA-256 of the public key, lower-case hexadecimal. */
+  memberId: string;
+  /** Ed25519, raw, in base64url. */
+  publicKey: string;
+  username: string;
+  /** Where others can reach it, best first; none: over the bus only. */
+  addresses: string[];
+  /** Which it may work for. */
+  services: string[];
+  joinedAtMs: number;
+  /** To the minute; 0: never. */
+  lastSeenAtMs: number;
+  /** Milliseconds that it has been active without a break; 0: it is not. */
+  activeForMs: number;
+  certificateEndsAtMs: number;
+  /** X25519, raw, in base64url; empty: it has published none. */
+  sealingKey: string;
+  /** By the member's key, over the context `warren.directory.v1.SealingKey`, a NUL, and the key; in base64url. */
+  sealingKeySignature: string;
+}
+
+/** Several sessions of one member are one peer, with the addresses of the newest. */
 export interface Peer {
   peerId: string;
   username: string;
@@ -198,7 +266,7 @@ export const CreateUserResponse: MessageFns<CreateUserResponse> = {
 };
 
 function createBaseLoginRequest(): LoginRequest {
-  return { username: "", password: "", addresses: [] };
+  return { username: "", password: "", addresses: [], memberKey: undefined, memberSignature: undefined };
 }
 
 export const LoginRequest: MessageFns<LoginRequest> = {
@@ -211,6 +279,12 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     }
     for (const v of message.addresses) {
       writer.uint32(26).string(v!);
+    }
+    if (message.memberKey !== undefined) {
+      writer.uint32(34).string(message.memberKey);
+    }
+    if (message.memberSignature !== undefined) {
+      writer.uint32(42).string(message.memberSignature);
     }
     return writer;
   },
@@ -252,6 +326,22 @@ export const LoginRequest: MessageFns<LoginRequest> = {
             message.addresses.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.memberKey = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.memberSignature = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -272,6 +362,8 @@ export const LoginRequest: MessageFns<LoginRequest> = {
     message.username = object.username ?? "";
     message.password = object.password ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
+    message.memberKey = object.memberKey ?? undefined;
+    message.memberSignature = object.memberSignature ?? undefined;
     return message;
   },
 };
@@ -533,13 +625,16 @@ export const PingRequest: MessageFns<PingRequest> = {
 };
 
 function createBasePingResponse(): PingResponse {
-  return { leaseMs: 0 };
+  return { leaseMs: 0, index: undefined };
 }
 
 export const PingResponse: MessageFns<PingResponse> = {
   encode(message: PingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.leaseMs !== 0) {
       writer.uint32(8).uint32(message.leaseMs);
+    }
+    if (message.index !== undefined) {
+      IndexState.encode(message.index, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -565,6 +660,14 @@ export const PingResponse: MessageFns<PingResponse> = {
             message.leaseMs = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.index = IndexState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -583,6 +686,9 @@ export const PingResponse: MessageFns<PingResponse> = {
   fromPartial<I extends Exact<DeepPartial<PingResponse>, I>>(object: I): PingResponse {
     const message = createBasePingResponse();
     message.leaseMs = object.leaseMs ?? 0;
+    message.index = (object.index !== undefined && object.index !== null)
+      ? IndexState.fromPartial(object.index)
+      : undefined;
     return message;
   },
 };
@@ -721,6 +827,465 @@ export const ListPeersResponse: MessageFns<ListPeersResponse> = {
   },
 };
 
+function createBaseListMembersRequest(): ListMembersRequest {
+  return { token: "", after: "" };
+}
+
+export const ListMembersRequest: MessageFns<ListMembersRequest> = {
+  encode(message: ListMembersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.after !== "") {
+      writer.uint32(18).string(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMembersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMembersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListMembersRequest>, I>>(base?: I): ListMembersRequest {
+    return ListMembersRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListMembersRequest>, I>>(object: I): ListMembersRequest {
+    const message = createBaseListMembersRequest();
+    message.token = object.token ?? "";
+    message.after = object.after ?? "";
+    return message;
+  },
+};
+
+function createBaseListMembersResponse(): ListMembersResponse {
+  return { members: [], next: "" };
+}
+
+export const ListMembersResponse: MessageFns<ListMembersResponse> = {
+  encode(message: ListMembersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.members) {
+      Member.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next !== "") {
+      writer.uint32(18).string(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMembersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMembersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.members.push(Member.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListMembersResponse>, I>>(base?: I): ListMembersResponse {
+    return ListMembersResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListMembersResponse>, I>>(object: I): ListMembersResponse {
+    const message = createBaseListMembersResponse();
+    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
+    message.next = object.next ?? "";
+    return message;
+  },
+};
+
+function createBaseGetMemberRequest(): GetMemberRequest {
+  return { token: "", memberId: "" };
+}
+
+export const GetMemberRequest: MessageFns<GetMemberRequest> = {
+  encode(message: GetMemberRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.memberId !== "") {
+      writer.uint32(18).string(message.memberId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetMemberRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetMemberRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.memberId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetMemberRequest>, I>>(base?: I): GetMemberRequest {
+    return GetMemberRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetMemberRequest>, I>>(object: I): GetMemberRequest {
+    const message = createBaseGetMemberRequest();
+    message.token = object.token ?? "";
+    message.memberId = object.memberId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetMemberResponse(): GetMemberResponse {
+  return { member: undefined };
+}
+
+export const GetMemberResponse: MessageFns<GetMemberResponse> = {
+  encode(message: GetMemberResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== undefined) {
+      Member.encode(message.member, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetMemberResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetMemberResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.member = Member.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetMemberResponse>, I>>(base?: I): GetMemberResponse {
+    return GetMemberResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetMemberResponse>, I>>(object: I): GetMemberResponse {
+    const message = createBaseGetMemberResponse();
+    message.member = (object.member !== undefined && object.member !== null)
+      ? Member.fromPartial(object.member)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMember(): Member {
+  return {
+    memberId: "",
+    publicKey: "",
+    username: "",
+    addresses: [],
+    services: [],
+    joinedAtMs: 0,
+    lastSeenAtMs: 0,
+    activeForMs: 0,
+    certificateEndsAtMs: 0,
+    sealingKey: "",
+    sealingKeySignature: "",
+  };
+}
+
+export const Member: MessageFns<Member> = {
+  encode(message: Member, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memberId !== "") {
+      writer.uint32(10).string(message.memberId);
+    }
+    if (message.publicKey !== "") {
+      writer.uint32(18).string(message.publicKey);
+    }
+    if (message.username !== "") {
+      writer.uint32(26).string(message.username);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.services) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.joinedAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.joinedAtMs)) !== BigInt(message.joinedAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.joinedAtMs) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.joinedAtMs));
+    }
+    if (message.lastSeenAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.lastSeenAtMs)) !== BigInt(message.lastSeenAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.lastSeenAtMs) of type uint64 too large");
+      }
+      writer.uint32(56).uint64(BigInt(message.lastSeenAtMs));
+    }
+    if (message.activeForMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.activeForMs)) !== BigInt(message.activeForMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.activeForMs) of type uint64 too large");
+      }
+      writer.uint32(64).uint64(BigInt(message.activeForMs));
+    }
+    if (message.certificateEndsAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.certificateEndsAtMs)) !== BigInt(message.certificateEndsAtMs)) {
+        throw new globalThis.Error(
+          "value provided for field BigInt(message.certificateEndsAtMs) of type uint64 too large",
+        );
+      }
+      writer.uint32(72).uint64(BigInt(message.certificateEndsAtMs));
+    }
+    if (message.sealingKey !== "") {
+      writer.uint32(82).string(message.sealingKey);
+    }
+    if (message.sealingKeySignature !== "") {
+      writer.uint32(90).string(message.sealingKeySignature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Member {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.memberId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.publicKey = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.services.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.joinedAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.lastSeenAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.activeForMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.certificateEndsAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.sealingKey = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.sealingKeySignature = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Member>, I>>(base?: I): Member {
+    return Member.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Member>, I>>(object: I): Member {
+    const message = createBaseMember();
+    message.memberId = object.memberId ?? "";
+    message.publicKey = object.publicKey ?? "";
+    message.username = object.username ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.services = object.services?.map((e) => e) || [];
+    message.joinedAtMs = object.joinedAtMs ?? 0;
+    message.lastSeenAtMs = object.lastSeenAtMs ?? 0;
+    message.activeForMs = object.activeForMs ?? 0;
+    message.certificateEndsAtMs = object.certificateEndsAtMs ?? 0;
+    message.sealingKey = object.sealingKey ?? "";
+    message.sealingKeySignature = object.sealingKeySignature ?? "";
+    return message;
+  },
+};
+
 function createBasePeer(): Peer {
   return { peerId: "", username: "", addresses: [] };
 }
@@ -802,7 +1367,8 @@ export const Peer: MessageFns<Peer> = {
 
 /**
  * Accounts, sessions, and who is there. Over the bus at `directory.rpc` (a `warren.bus.v1.Call` each), and over REST, where the
- * token travels as `Authorization: Bearer` and not in the body.
+ * token travels as `Authorization: Bearer` and not in the body. A member that calls over the bus needs no token: its broker account
+ * says who it is.
  */
 export type DirectoryServiceDefinition = typeof DirectoryServiceDefinition;
 export const DirectoryServiceDefinition = {
@@ -850,6 +1416,65 @@ export const DirectoryServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    listMembers: {
+      name: "ListMembers",
+      requestType: ListMembersRequest as typeof ListMembersRequest,
+      requestStream: false,
+      responseType: ListMembersResponse as typeof ListMembersResponse,
+      responseStream: false,
+      options: {},
+    },
+    getMember: {
+      name: "GetMember",
+      requestType: GetMemberRequest as typeof GetMemberRequest,
+      requestStream: false,
+      responseType: GetMemberResponse as typeof GetMemberResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** All that a peer shares, in place of what it said before. Members also announce what changes: see announcement.proto. */
+    index: {
+      name: "Index",
+      requestType: IndexRequest as typeof IndexRequest,
+      requestStream: false,
+      responseType: IndexResponse as typeof IndexResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Who has a file. */
+    download: {
+      name: "Download",
+      requestType: DownloadRequest as typeof DownloadRequest,
+      requestStream: false,
+      responseType: DownloadResponse as typeof DownloadResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Somebody to give a file to: a random active peer other than the asker. */
+    upload: {
+      name: "Upload",
+      requestType: UploadRequest as typeof UploadRequest,
+      requestStream: false,
+      responseType: UploadResponse as typeof UploadResponse,
+      responseStream: false,
+      options: {},
+    },
+    search: {
+      name: "Search",
+      requestType: SearchRequest as typeof SearchRequest,
+      requestStream: false,
+      responseType: SearchResponse as typeof SearchResponse,
+      responseStream: false,
+      options: {},
+    },
+    getFile: {
+      name: "GetFile",
+      requestType: GetFileRequest as typeof GetFileRequest,
+      requestStream: false,
+      responseType: GetFileResponse as typeof GetFileResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -865,6 +1490,17 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

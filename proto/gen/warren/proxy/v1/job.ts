@@ -46,7 +46,7 @@ export interface Job {
   responseCredit: number;
 }
 
-/** A piece of a streamed request body, to `m.<worker>.job`. The piece lies behind this, outside: see Parts. */
+/** A piece of a streamed request body, to `m.<account>.job.<worker>`. The piece lies behind this, outside: see Parts. */
 export interface RequestPart {
   job: string;
   attempt: string;
@@ -69,7 +69,7 @@ export interface RequestCredit {
   worker: string;
 }
 
-/** How far a response's body may go, from the proxy, to `m.<worker>.job`; as RequestCredit. */
+/** How far a response's body may go, from the proxy, to `m.<account>.job.<worker>`; as RequestCredit. */
 export interface ResponseCredit {
   job: string;
   attempt: string;
@@ -82,7 +82,7 @@ export interface Claim {
   worker: string;
 }
 
-/** The proxy's answer, to `m.<worker>.job`. `correlationId` is the job's id. */
+/** The proxy's answer, to `m.<account>.job.<worker>`. `correlationId` is the job's id. */
 export interface Grant {
   attempt: string;
   granted: boolean;
@@ -181,6 +181,19 @@ export interface Figures {
   inFlight: number;
   cacheEntries: number;
   cacheBytes: bigint;
+  /** Of the last ten seconds: requests a second, milliseconds that half of them and 99 of 100 took at most, the part that came from the cache. */
+  requestsPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  hitRate: number;
+  services: ServiceFigures[];
+}
+
+export interface ServiceFigures {
+  service: string;
+  liveWorkers: number;
+  /** Jobs that wait in the queue; unset while that is not known. */
+  queued?: number | undefined;
 }
 
 function createBaseJob(): Job {
@@ -1583,7 +1596,19 @@ export const ProxyAnnounce: MessageFns<ProxyAnnounce> = {
 };
 
 function createBaseFigures(): Figures {
-  return { requests: 0n, hits: 0n, errors: 0n, inFlight: 0, cacheEntries: 0, cacheBytes: 0n };
+  return {
+    requests: 0n,
+    hits: 0n,
+    errors: 0n,
+    inFlight: 0,
+    cacheEntries: 0,
+    cacheBytes: 0n,
+    requestsPerSecond: 0,
+    p50Ms: 0,
+    p99Ms: 0,
+    hitRate: 0,
+    services: [],
+  };
 }
 
 export const Figures: MessageFns<Figures> = {
@@ -1617,6 +1642,21 @@ export const Figures: MessageFns<Figures> = {
         throw new globalThis.Error("value provided for field message.cacheBytes of type uint64 too large");
       }
       writer.uint32(48).uint64(message.cacheBytes);
+    }
+    if (message.requestsPerSecond !== 0) {
+      writer.uint32(57).double(message.requestsPerSecond);
+    }
+    if (message.p50Ms !== 0) {
+      writer.uint32(65).double(message.p50Ms);
+    }
+    if (message.p99Ms !== 0) {
+      writer.uint32(73).double(message.p99Ms);
+    }
+    if (message.hitRate !== 0) {
+      writer.uint32(81).double(message.hitRate);
+    }
+    for (const v of message.services) {
+      ServiceFigures.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -1682,6 +1722,46 @@ export const Figures: MessageFns<Figures> = {
             message.cacheBytes = reader.uint64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.requestsPerSecond = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.p50Ms = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.p99Ms = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.hitRate = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.services.push(ServiceFigures.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1707,6 +1787,90 @@ export const Figures: MessageFns<Figures> = {
     message.cacheBytes = (object.cacheBytes !== undefined && object.cacheBytes !== null)
       ? BigInt(object.cacheBytes)
       : 0n;
+    message.requestsPerSecond = object.requestsPerSecond ?? 0;
+    message.p50Ms = object.p50Ms ?? 0;
+    message.p99Ms = object.p99Ms ?? 0;
+    message.hitRate = object.hitRate ?? 0;
+    message.services = object.services?.map((e) => ServiceFigures.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseServiceFigures(): ServiceFigures {
+  return { service: "", liveWorkers: 0, queued: undefined };
+}
+
+export const ServiceFigures: MessageFns<ServiceFigures> = {
+  encode(message: ServiceFigures, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    if (message.liveWorkers !== 0) {
+      writer.uint32(16).uint32(message.liveWorkers);
+    }
+    if (message.queued !== undefined) {
+      writer.uint32(24).uint32(message.queued);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceFigures {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceFigures();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.liveWorkers = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ServiceFigures>, I>>(base?: I): ServiceFigures {
+    return ServiceFigures.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceFigures>, I>>(object: I): ServiceFigures {
+    const message = createBaseServiceFigures();
+    message.service = object.service ?? "";
+    message.liveWorkers = object.liveWorkers ?? 0;
+    message.queued = object.queued ?? undefined;
     return message;
   },
 };

@@ -1,16 +1,20 @@
-import { Failure } from '../lib/failure.ts';
+import { Failure, messageOf } from '../failure.ts';
 
 /** The gRPC status codes that calls end with (https://grpc.io/docs/guides/status-codes/). */
 export const callStatus = {
+  CANCELLED: 1,
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
   NOT_FOUND: 5,
   ALREADY_EXISTS: 6,
   PERMISSION_DENIED: 7,
   RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
   UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,
+  DATA_LOSS: 15,
   UNAUTHENTICATED: 16,
 } as const;
 
@@ -38,4 +42,11 @@ export class CallFailure extends Failure {
 export function statusOf(code: number): CallStatus {
   for (const [name, number] of Object.entries(callStatus)) if (number === code) return name as CallStatus;
   return 'INTERNAL';
+}
+
+/** What a caller is told of anything thrown. */
+export function asCallFailure(error: unknown, warn: (line: string) => void): CallFailure {
+  if (error instanceof CallFailure) return error;
+  warn(`a call failed: ${messageOf(error)}`);
+  return new CallFailure('INTERNAL', 'CALL_INTERNAL', 'something went wrong here', { cause: error });
 }

@@ -1,0 +1,18 @@
+import { brokerAccountOf, type MemberId } from '../../lib/identity/member-id.ts';
+import { rights } from '../rights.ts';
+import type { AccountSpec } from './accounts.ts';
+
+/** A daemon, and a few workers, each with two connections; and as many again that the broker does not know to be dead yet. */
+const memberLimits = { connections: 32, channels: 512 };
+const inviteLimits = { connections: 4, channels: 16 };
+
+/** @param services whose jobs it may take */
+export function memberAccount(id: MemberId, passwordHash: string, services: readonly string[]): AccountSpec {
+  return { name: brokerAccountOf(id), passwordHash, rights: rights.member(id, { services }), limits: memberLimits };
+}
+
+/** @param id of the invite, of one word */
+export function inviteAccount(id: string, passwordHash: string): AccountSpec {
+  const name = `invite.${id}`;
+  return { name, passwordHash, rights: rights.invite(name), limits: inviteLimits };
+}

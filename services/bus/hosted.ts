@@ -1,0 +1,74 @@
+import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import type { MemberKeys } from '../lib/identity/keys.ts';
+import type { MemberId } from '../lib/identity/member-id.ts';
+import type { Served, ServiceDefinition, UnaryClient } from '../lib/rpc/definition.ts';
+import type { GrpcConnection } from '../lib/rpc/grpc-client.ts';
+import type { Bus } from './bus.ts';
+import type { QueueKind } from './topology.ts';
+
+/** A way to one member. Shared and kept by the daemon: nobody closes it. */
+export interface MemberLink {
+  readonly memberId: MemberId;
+  /** `direct`: gRPC, with the member's key checked. `broker`: calls through its queue on the bus. */
+  readonly way: 'direct' | 'broker';
+  /** `host:port`, or `broker`: for people. */
+  readonly address: string;
+  /** A service's methods that answer once, the same either way. */
+  unary<S extends ServiceDefinition>(service: S): UnaryClient<S>;
+  /** Only when `direct`: for streams, and what is too large for the broker. */
+  readonly grpc: GrpcConnection | undefined;
+}
+
+/** What the daemon gives to a part that it hosts (files, ring, chat). */
+export interface MemberHost {
+  readonly id: MemberId;
+  readonly keys: MemberKeys;
+  /** The user's account in the directory, as the member's certificate says it. */
+  readonly account: string;
+  /** What the owner calls this member. */
+  readonly name: string;
+  /** The daemon's only one, of role `member`, with the member's broker account. Stays the daemon's to close. */
+  readonly bus: Bus;
+  readonly queueType: QueueKind;
+  readonly directory: UnaryClient<typeof DirectoryServiceDefinition>;
+  /**
+   * Tries the addresses (`host:port`), each at most seconds, and remembers what failed for a while; else through the broker, which is
+   * not asked whether the member is there: a call then ends with BUS_NO_RECEIVER.
+   * @throws CallFailure MEMBER_REVOKED
+   */
+  dial(member: MemberId, addresses: readonly string[]): Promise<MemberLink>;
+  /** Where this member can be dialled; none: through the broker only. */
+  addresses(): readonly string[];
+  /** The data directory; a part makes itself one folder in it, 0700. */
+  readonly dataDir: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+  /** Uniform in [0, 1); not for secrets. */
+  readonly random: () => number;
+  /** For whoever runs the daemon, a line: what is not as it should be; what happened. */
+  readonly warn: (line: string) => void;
+  readonly log: (line: string) => void;
+  /** Aborts when the daemon begins to end. */
+  readonly signal: AbortSignal;
+}
+
+/** What a part gives to the daemon. */
+export interface HostedPart {
+  /** One word, for people. */
+  readonly name: string;
+  /** Over gRPC; whoever calls is a member (`caller.memberId`). */
+  readonly forMembers: readonly Served[];
+  /** Over the bus at `m.<id>.rpc`; the same services as a rule, whose streams are left out there. */
+  readonly forMembersByBus: readonly Served[];
+  /** On the local endpoint only: whoever calls is the owner. */
+  readonly forOwner: readonly Served[];
+  /** How it is, in a line or a few, for `warren status` and the UI. */
+  status(): readonly string[];
+  /** Ends its work in good order, within some seconds; the bus and the servers still run. */
+  close(): Promise<void>;
+}
+
+/** Starts a part. It need not wait for the broker: the bus comes up when it can. @throws Failure when it cannot start */
+export type StartPart = (host: MemberHost) => Promise<HostedPart>;

@@ -1,0 +1,36 @@
+import { Revocation } from '../../proto/gen/warren/directory/v1/membership.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { DirectoryStore } from './store.ts';
+
+const atOnce = 100;
+
+/**
+ * Tells members of revocations as they come, once each, in order. Lost is no harm: members also ask for the list whenever they
+ * connect, and every minute.
+ */
+export class RevocationFeed {
+  readonly #store: DirectoryStore;
+  readonly #bus: Bus;
+  #told: number;
+
+  constructor(store: DirectoryStore, bus: Bus) {
+    this.#store = store;
+    this.#bus = bus;
+    this.#told = store.members.lastRevocation();
+  }
+
+  /** @returns whether there was any that is not told yet, whether it could be told now or not */
+  tell(): boolean {
+    const news = this.#store.members.revocations(this.#told, atOnce);
+    for (const { number, revoked, signature } of news) {
+      const body = Revocation.encode({
+        number,
+        revoked: Buffer.from(revoked),
+        signature: Buffer.from(signature),
+      }).finish();
+      if (!this.#bus.send({ type: 'warren.directory.v1.Revocation', key: 'revoked', body })) break;
+      this.#told = number;
+    }
+    return news.length > 0;
+  }
+}

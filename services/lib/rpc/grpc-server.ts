@@ -1,0 +1,130 @@
+import type {
+  MethodDefinition as GrpcMethod,
+  ServiceDefinition as GrpcService,
+  Server,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import { certificateFacts } from '../identity/authority.ts';
+import type { MemberId } from '../identity/member-id.ts';
+import { asCallFailure, CallFailure, callStatus } from './call-failure.ts';
+import type { Caller, MethodDefinition, Served, ServiceDefinition } from './definition.ts';
+
+type UnaryCall = ServerUnaryCall<unknown, unknown>;
+type StreamCall = ServerWritableStream<unknown, unknown>;
+
+export interface GrpcServing {
+  /** Asked on each call, after TLS has checked whose certificate it is; throws a `CallFailure` for who may not. */
+  readonly admit?: (memberId: MemberId | undefined) => void;
+  readonly warn: (line: string) => void;
+}
+
+/** Serves the same handlers as over the bus, and those that stream. */
+export function addService(server: Server, { definition, handlers }: Served, { admit, warn }: GrpcServing): void {
+  const callerOf = (call: UnaryCall | StreamCall, signal: AbortSignal): Caller => {
+    const memberId = memberOf(call);
+    admit?.(memberId);
+    return { address: call.getPeer(), ...(memberId === undefined ? {} : { memberId }), signal };
+  };
+  const implementation = Object.fromEntries(
+    Object.entries(definition.methods).map(([key, method]) => {
+      const handler = handlers[key];
+      if (handler === undefined) throw new TypeError(`${definition.fullName}/${method.name} has no handler`);
+      const unary = async (call: UnaryCall, answer: sendUnaryData<unknown>): Promise<void> => {
+        const abort = abortWith(call);
+        try {
+          answer(null, await (handler(call.request as never, callerOf(call, abort)) as Promise<unknown>));
+        } catch (error) {
+          answer(statusOf(error, warn));
+        }
+      };
+      const stream = async (call: StreamCall): Promise<void> => {
+        const abort = abortWith(call);
+        try {
+          const answers = handler(call.request as never, callerOf(call, abort)) as AsyncIterable<unknown>;
+          for await (const answer of answers) {
+            if (abort.aborted) return;
+            if (!call.write(answer)) await drained(call, abort);
+          }
+          call.end();
+        } catch (error) {
+          if (!abort.aborted) call.emit('error', statusOf(error, warn));
+        }
+      };
+      return [key, method.responseStream ? stream : unary];
+    }),
+  );
+  server.addService(grpcService(definition), implementation);
+}
+
+/** The service as grpc-js wants it. */
+export function grpcService(definition: ServiceDefinition): GrpcService {
+  return Object.fromEntries(
+    Object.entries(definition.methods).map(([key, method]) => [key, grpcMethod(definition, method)]),
+  );
+}
+
+export function grpcMethod({ fullName }: ServiceDefinition, method: MethodDefinition): GrpcMethod<unknown, unknown> {
+  const { name, requestType, responseType, requestStream, responseStream } = method;
+  return {
+    path: `/${fullName}/${name}`,
+    originalName: name,
+    requestStream,
+    responseStream,
+    requestSerialize: message => asBuffer(requestType.encode(message as never).finish()),
+    requestDeserialize: bytes => requestType.decode(bytes),
+    responseSerialize: message => asBuffer(responseType.encode(message as never).finish()),
+    responseDeserialize: bytes => responseType.decode(bytes),
+  };
+}
+
+/** Without a copy. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The member at the other end, from the certificate that TLS has verified. */
+function memberOf(call: UnaryCall | StreamCall): MemberId | undefined {
+  const certificate = call.getAuthContext()?.sslPeerCertificate;
+  if (certificate === undefined || certificate.raw === undefined) return undefined;
+  try {
+    return certificateFacts(certificate.raw).id;
+  } catch (cause) {
+    throw new CallFailure('UNAUTHENTICATED', 'CALL_CERTIFICATE', "the caller's certificate is no member's", { cause });
+  }
+}
+
+function abortWith(call: UnaryCall | StreamCall): AbortSignal {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort());
+  if (call.cancelled) controller.abort();
+  return controller.signal;
+}
+
+async function drained(call: StreamCall, abort: AbortSignal): Promise<void> {
+  if (abort.aborted) return;
+  await new Promise<void>(resolve => {
+    const go = (): void => {
+      call.off('drain', go);
+      abort.removeEventListener('abort', go);
+      resolve();
+    };
+    call.once('drain', go);
+    abort.addEventListener('abort', go);
+  });
+}
+
+function statusOf(error: unknown, warn: (line: string) => void): { code: number; details: string; metadata: Metadata } {
+  const { status, code, message, retryAfterMs } = asCallFailure(error, warn);
+  const metadata = new Metadata();
+  metadata.set(reasonKey, code);
+  if (retryAfterMs !== undefined) metadata.set(retryKey, String(Math.ceil(retryAfterMs)));
+  // grpc-js escapes it, and throws on half a character.
+  return { code: callStatus[status], details: message.toWellFormed(), metadata };
+}
+
+/** What failed, as a stable word; when asking again may help, in milliseconds. In the trailers. */
+export const reasonKey = 'warren-reason';
+export const retryKey = 'warren-retry-after-ms';

@@ -1,0 +1,10 @@
+import type { MemberId } from '../lib/identity/member-id.ts';
+
+/** Who is none of the network any more, as far as is known here. */
+export interface Revocations {
+  /** @param serial of a certificate, lower-case hexadecimal */
+  isRevoked(serial: string): boolean;
+  isRevokedMember(memberId: MemberId): boolean;
+  /** Called for each member that becomes revoked. @returns what ends it */
+  onRevoked(listener: (memberId: MemberId) => void): () => void;
+}

@@ -1,0 +1,42 @@
+import type { Bus, Consumer } from '../bus/bus.ts';
+
+/**
+ * Begins to consume as soon as there is a broker that lets us, be it only after a refusal (an account that comes back with the
+ * broker's accounts). From then on the bus keeps it.
+ */
+export function keepConsuming(bus: Bus, consume: () => Promise<Consumer>): Consumer {
+  const closing = new AbortController();
+  const nextUp = (): Promise<void> =>
+    new Promise(resolve => {
+      const off = bus.onState(state => {
+        if (state === 'up' || state === 'closed') done();
+      });
+      const done = (): void => {
+        off();
+        closing.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      closing.signal.addEventListener('abort', done);
+    });
+  const begin = async (): Promise<Consumer | undefined> => {
+    while (!closing.signal.aborted && bus.state !== 'closed') {
+      try {
+        const consumer = await consume();
+        if (closing.signal.aborted) await consumer.close();
+        return consumer;
+      } catch {
+        // Why, the bus has said.
+        await nextUp();
+      }
+    }
+    return undefined;
+  };
+  const begun = begin();
+  return {
+    async close() {
+      closing.abort();
+      // While there is no broker, nothing is consumed, and nothing to wait for.
+      if (bus.state === 'up' || bus.state === 'blocked') await (await begun)?.close();
+    },
+  };
+}

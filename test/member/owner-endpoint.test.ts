@@ -1,0 +1,67 @@
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { credentials } from '@grpc/grpc-js';
+import { expect, onTestFinished, test } from 'vitest';
+import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
+import { served } from '../../services/lib/rpc/definition.ts';
+import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
+import { connectToDaemon } from '../../services/lib/rpc/local-daemon.ts';
+import { startOwnerEndpoint } from '../../services/member/owner-endpoint.ts';
+import { temporaryDir } from '../support/broker.ts';
+
+async function start(dataDir: string) {
+  await mkdir(join(dataDir, 'member'), { recursive: true, mode: 0o700 });
+  const warnings: string[] = [];
+  const contact = served(ContactServiceDefinition, {
+    ping: async () => ({ memberId: 'me', name: '', callerId: '' }),
+  });
+  const endpoint = await startOwnerEndpoint(dataDir, [contact], line => warnings.push(line));
+  onTestFinished(() => endpoint.close(0));
+  return { endpoint, warnings };
+}
+
+async function ask(dataDir: string): Promise<unknown> {
+  const connection = await connectToDaemon(dataDir);
+  try {
+    return await connection.client(ContactServiceDefinition).ping({}, { deadlineMs: 3_000 });
+  } finally {
+    connection.close();
+  }
+}
+
+test('is a socket that is the owner’s alone, and takes the place of one that a dead daemon left', async () => {
+  const dir = await temporaryDir();
+  await start(dir);
+  const { warnings } = await start(dir);
+  expect(await ask(dir)).toMatchObject({ memberId: 'me' });
+  expect((await stat(join(dir, 'member', 'daemon.sock'))).mode & 0o777).toBe(0o600);
+  expect(warnings).toEqual([]);
+});
+
+test('is loopback with a token where the path is too long for a socket; nobody else gets a call through', async () => {
+  const dir = join(await temporaryDir(), 'x'.repeat(100));
+  await start(dir);
+  expect(await ask(dir)).toMatchObject({ memberId: 'me' });
+  const file = join(dir, 'member', 'daemon.json');
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const { port, token } = JSON.parse(await readFile(file, 'utf8'));
+  expect(token).toMatch(/^[0-9a-f]{64}$/);
+  const stranger = openGrpc(`127.0.0.1:${port}`, credentials.createInsecure());
+  onTestFinished(() => stranger.close());
+  await expect(stranger.client(ContactServiceDefinition).ping({})).rejects.toMatchObject({ status: 'UNAUTHENTICATED' });
+});
+
+test('that is not there, or damaged, is said in one line', async () => {
+  const dir = await temporaryDir();
+  await expect(connectToDaemon(dir)).rejects.toMatchObject({
+    code: 'DAEMON_NOT_RUNNING',
+    message: `no daemon runs for ${dir}: warren member --data ${dir}`,
+  });
+  const { endpoint } = await start(dir);
+  await endpoint.close(0);
+  await expect(connectToDaemon(dir)).rejects.toMatchObject({ code: 'DAEMON_NOT_RUNNING' });
+  const { writeFile } = await import('node:fs/promises');
+  await writeFile(join(dir, 'member', 'daemon.json'), '{"port":"x"}');
+  await expect(connectToDaemon(dir)).rejects.toMatchObject({ code: 'DAEMON_ENDPOINT' });
+  await rm(dir, { recursive: true });
+});
