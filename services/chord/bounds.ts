@@ -7,6 +7,8 @@ import type { RingRecord } from './record.ts';
 export const maxValue = 64 * 1024;
 /** Octets that a provider may say of itself. */
 export const maxProviderValue = 1024;
+/** Octets of a signature, and of a public key. */
+export const maxSignature = 128;
 /** Provider records for one file, at one node. */
 export const maxProviders = 64;
 /** Slots that one writer may fill at one node. */
@@ -32,7 +34,7 @@ export const maxIndex = 255;
 
 /** @returns what is wrong with it, for people; undefined when it may be kept */
 export function problemOfRecord(record: RingRecord): string | undefined {
-  const { key, kind, writer, counter, value, lifeMs, leftMs } = record;
+  const { key, kind, writer, counter, value, lifeMs, leftMs, publicKey, signature } = record;
   if (key < 0n || key >= circle) return 'the key is not of 160 bits';
   if (!/^[0-9a-f]{64}$/.test(writer)) return 'the writer is no member id';
   if (!Number.isSafeInteger(counter) || counter < 1) return 'the counter is not from 1 to 2^53 − 1';
@@ -41,5 +43,6 @@ export function problemOfRecord(record: RingRecord): string | undefined {
   const longest = value === undefined ? tombstoneLifeMs : maxLifeMs;
   if (!Number.isSafeInteger(lifeMs) || lifeMs < 1 || lifeMs > longest) return `it may live for ${longest} ms at most`;
   if (!(leftMs > 0 && leftMs <= lifeMs)) return 'its life is over, or longer than it was to be';
+  if (publicKey.length > maxSignature || signature.length > maxSignature) return 'the signature is too long';
   return undefined;
 }

@@ -16,6 +16,8 @@ export type NodeCall = 'ping' | 'neighbours' | 'route' | 'notify' | 'nudge';
 
 /** A nudged node waits this long for more of them. */
 const nudgeMs = 20;
+/** Whoever nudges all the time makes it work no more often than this. */
+const nudgeGapMs = 200;
 
 /**
  * One place on the ring. Modes:
@@ -36,6 +38,7 @@ export class ChordNode {
   #isRectifying = false;
   #waiting: Peer | undefined;
   #cancelNudge: (() => void) | undefined;
+  #nudgedAt = Number.NEGATIVE_INFINITY;
 
   constructor(ports: RingPorts, self: Peer, options: NodeOptions, steps: RingSteps = zaveSteps) {
     this.self = self;
@@ -215,8 +218,10 @@ export class ChordNode {
 
   /** Something changed near: a round of stabilizing and a look at the predecessor, soon. */
   nudge(): void {
-    this.#cancelNudge ??= this.#ports.clock.after(nudgeMs, () => {
+    const { clock } = this.#ports;
+    this.#cancelNudge ??= clock.after(Math.max(nudgeMs, this.#nudgedAt + nudgeGapMs - clock.now()), () => {
       this.#cancelNudge = undefined;
+      this.#nudgedAt = clock.now();
       if (!this.isMember) return;
       // A round that runs may be past what changed.
       if (this.#stabilizing) void this.#stabilizing.then(() => this.stabilize());

@@ -239,6 +239,9 @@ describe('stabilizing', () => {
     for (let left = 100; left > 0; left--) it.node.answer('nudge', {}, peer(90));
     await it.queue.runUntil(50);
     expect(it.asked.map(({ call }) => call).sort()).toEqual(['neighbours', 'ping']);
+    it.node.answer('nudge', {}, peer(90));
+    await it.queue.runUntil(90);
+    expect(it.asked).toHaveLength(2);
   });
 });
 

@@ -95,6 +95,8 @@ describe('a record', () => {
     ['a tombstone for too long', { value: undefined, lifeMs: tombstoneLifeMs + 1 }],
     ['more left than there was', { leftMs: 1_001 }],
     ['nothing left', { leftMs: 0 }],
+    ['a long signature', { signature: new Uint8Array(129) }],
+    ['a long key', { publicKey: new Uint8Array(129) }],
     ['a life that is no number', { leftMs: Number.NaN }],
   ])('with %s is not taken', (_, changes) => {
     expect(problemOfRecord(record())).toBeUndefined();

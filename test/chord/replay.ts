@@ -4,7 +4,7 @@ import { storageMutations } from './simulation/storage-mutations.ts';
 import { simulateStorage } from './simulation/storage-simulation.ts';
 
 /**
- * `node test/chord/replay.ts --replay SEED [--wild | --storage] [--mutation NAME]`: the transcript of one seeded run, as the tests of the ring make
+ * `node test/chord/replay.ts --replay SEED [--wild | --apart | --storage] [--mutation NAME]`: the transcript of one seeded run, as the tests of the ring make
  * them, and what is wrong in it.
  */
 const flags = process.argv.slice(2);
@@ -15,7 +15,7 @@ const mutations: ReadonlyMap<string, unknown> = flags.includes('--storage') ? st
 
 if (!Number.isSafeInteger(seed) || (mutation !== '' && !mutations.has(mutation))) {
   process.stderr.write(
-    `replay: node test/chord/replay.ts --replay SEED [--wild | --storage] [--mutation NAME], with one of: ${[...mutations.keys()].join(', ')}\n`,
+    `replay: node test/chord/replay.ts --replay SEED [--wild | --apart | --storage] [--mutation NAME], with one of: ${[...mutations.keys()].join(', ')}\n`,
   );
   process.exitCode = 2;
 } else {
@@ -25,7 +25,7 @@ if (!Number.isSafeInteger(seed) || (mutation !== '' && !mutations.has(mutation))
     ? await simulateStorage(seed, { isTold: true, ...(spoil ? { spoil } : {}) })
     : await simulateRing(seed, {
         isTold: true,
-        kind: flags.includes('--wild') ? 'wild' : 'bounded',
+        kind: (['wild', 'apart'] as const).find(kind => flags.includes(`--${kind}`)) ?? 'bounded',
         ...(steps ? { steps } : {}),
       });
   process.stdout.write(`${transcript.join('\n')}\n`);

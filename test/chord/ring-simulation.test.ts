@@ -27,6 +27,17 @@ describe('a ring founded by r + 1 members or more', () => {
     slow,
   );
 
+  test(
+    'founded apart become one by looking themselves up through a rendezvous, in 40 seeded runs',
+    async () => {
+      const found = await counterExample(seedsFrom(1, 40), (seed, isTold) =>
+        simulateRing(seed, { kind: 'apart', isTold }),
+      );
+      expect(found && report(found, ' --apart')).toBeUndefined();
+    },
+    slow,
+  );
+
   test('replays a seed to the letter', async () => {
     const [one, other] = [await simulateRing(5, { isTold: true }), await simulateRing(5, { isTold: true })];
     expect(one.transcript.length).toBeGreaterThan(100);

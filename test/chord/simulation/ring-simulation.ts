@@ -18,8 +18,8 @@ export interface RingRun {
   readonly counts: Readonly<Record<'joins' | 'failures' | 'leaves' | 'refused' | 'lookups' | 'wrongLookups', number>>;
 }
 
-/** `bounded`: within Zave's model, her invariant is checked after each event. `wild`: messages lost and late, cuts: only the ideal ring at the end. */
-export type Kind = 'bounded' | 'wild';
+/** `bounded`: within Zave's model, her invariant is checked after each event. `wild`: messages lost and late, cuts: only the ideal ring at the end. `apart`: two rings, each right, that know each other only by a rendezvous. */
+export type Kind = 'bounded' | 'wild' | 'apart';
 
 export interface RingSetting {
   readonly kind?: Kind;
@@ -118,7 +118,7 @@ export async function simulateRing(seed: number, setting: RingSetting = {}): Pro
       actor.node,
       { clock: queue, random },
       { stabilizeMs, meetMs: 4_000 },
-      kind === 'wild' ? rendezvous : undefined,
+      kind === 'bounded' ? undefined : rendezvous,
     );
   }
   async function join(actor: Actor): Promise<void> {
@@ -163,22 +163,26 @@ export async function simulateRing(seed: number, setting: RingSetting = {}): Pro
     isChanged = true;
   }
 
-  // --- founded as an ideal ring of at least r + 1
-  const founders = Array.from({ length: r + 1 + below(chance(0.5) ? 3 : 40) }, () => createActor(newIdentifier()));
-  founders.sort((one, other) => ascending(one.peer.id, other.peer.id));
-  for (const [at, actor] of founders.entries()) {
-    const next = (far: number): Peer => (founders[(at + far + founders.length) % founders.length] as Actor).peer;
-    actor.node.enter({
-      predecessor: next(-1),
-      successors: behind(
-        next(1),
-        Array.from({ length: r - 1 }, (_, i) => next(i + 2)),
-        r,
-      ),
-    });
-    begin(actor);
-    actor.since = Number.NEGATIVE_INFINITY;
+  // --- founded as an ideal ring of at least r + 1, or as two
+  function foundRing(): void {
+    const founders = Array.from({ length: r + 1 + below(chance(0.5) ? 3 : 40) }, () => createActor(newIdentifier()));
+    founders.sort((one, other) => ascending(one.peer.id, other.peer.id));
+    for (const [at, actor] of founders.entries()) {
+      const next = (far: number): Peer => (founders[(at + far + founders.length) % founders.length] as Actor).peer;
+      actor.node.enter({
+        predecessor: next(-1),
+        successors: behind(
+          next(1),
+          Array.from({ length: r - 1 }, (_, i) => next(i + 2)),
+          r,
+        ),
+      });
+      begin(actor);
+      actor.since = Number.NEGATIVE_INFINITY;
+    }
   }
+  foundRing();
+  if (kind === 'apart') foundRing();
 
   // --- what happens
   const goingShare = span(0.2, 0.5);
@@ -247,7 +251,7 @@ export async function simulateRing(seed: number, setting: RingSetting = {}): Pro
       network.isCut = () => false;
     });
   }
-  queue.after(0, happen);
+  if (kind !== 'apart') queue.after(0, happen);
   if (kind === 'wild') queue.after(span(0, 10_000), cut);
 
   let events = 0;
@@ -258,7 +262,7 @@ export async function simulateRing(seed: number, setting: RingSetting = {}): Pro
     isChanged = false;
     const members = membersOf();
     mostMembers = Math.max(mostMembers, members.length);
-    if (kind === 'wild') return false;
+    if (kind !== 'bounded') return false;
     const problem = violation(members.map(asMember), r);
     if (problem === undefined) return false;
     say(() => problem);
@@ -273,7 +277,7 @@ export async function simulateRing(seed: number, setting: RingSetting = {}): Pro
     network.isCut = () => false;
     network.weather = { delay: () => span(1, 20), isLost: () => false, isDoubled: () => false };
     // Those that join still go on; what is wrong at one end of a list is right at the other a round later for each node between.
-    const patienceMs = (mostNodes + r) * 1.5 * (stabilizeMs + failureMs) + (kind === 'wild' ? 120_000 : 0);
+    const patienceMs = (mostNodes + r) * 1.5 * (stabilizeMs + failureMs) + (kind === 'bounded' ? 0 : 120_000);
     let isIdeal = false;
     let lastCheckedAt = 0;
     await queue.runUntil(activeMs + patienceMs, () => {
