@@ -69,12 +69,13 @@ test('goes around silent nodes, by what others said before', async () => {
   expect([hopsOf(result), timeoutsOf(result)]).toEqual([3, 2]);
 });
 
-test('takes the next owner when the first is dead', async () => {
-  const { found } = look(
+test('takes the next owner when the first is dead, and does not ask that again', async () => {
+  const { found, asked } = look(
     { 90: { route: advice([], [peer(110), peer(120)]) }, 120: { neighbours: between(peer(110)) } },
     advice([peer(90)]),
   );
   expect((await found).owner).toEqual(peer(120));
+  expect(asked).toEqual([90, 110, 120]);
 });
 
 test('follows an owner that knows of a newer one before it, one after the other', async () => {

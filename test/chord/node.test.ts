@@ -245,6 +245,21 @@ describe('stabilizing', () => {
   });
 });
 
+describe('meeting an outsider', () => {
+  test('tells whoever it finds farther than its head, and takes it not for the head', async () => {
+    const it = new Questioned();
+    void it.node.meet(peer(55));
+    await new Promise(resolve => setImmediate(resolve));
+    it.asked.find(({ call }) => call === 'route')?.answer({ closer: [], owners: [peer(56)], predecessor: peer(5) });
+    await new Promise(resolve => setImmediate(resolve));
+    expect(it.asked.map(({ to, call }) => [Number(to.id), call])).toEqual([
+      [55, 'route'],
+      [56, 'notify'],
+    ]);
+    expect(it.list).toEqual([50, 60, 70]);
+  });
+});
+
 describe('a notified node', () => {
   test('takes whoever is nearer, and keeps whom it has while that lives', async () => {
     const it = new Questioned();
@@ -260,6 +275,21 @@ describe('a notified node', () => {
     const it = new Questioned();
     it.node.answer('notify', {}, peer(80));
     expect(it.node.neighbours.predecessor).toEqual(peer(90));
+    await it.queue.runUntil(1_000);
+    expect(it.node.neighbours.predecessor).toEqual(peer(80));
+  });
+
+  test('takes them also where its own check finds the same at the same time', async () => {
+    const it = new Questioned();
+    void it.node.checkPredecessor();
+    it.node.answer('notify', {}, peer(80));
+    await it.queue.runUntil(1_000);
+    expect(it.node.neighbours.predecessor).toEqual(peer(80));
+  });
+
+  test('takes the nearest of those who come while it asks', async () => {
+    const it = new Questioned();
+    for (const place of [60, 70, 80, 65]) it.node.answer('notify', {}, peer(place));
     await it.queue.runUntil(1_000);
     expect(it.node.neighbours.predecessor).toEqual(peer(80));
   });

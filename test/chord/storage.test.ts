@@ -122,6 +122,17 @@ describe('copies', () => {
     expect(ring.events).toContainEqual({ type: 'moved-keys', node: peer(40), count: 1 });
   });
 
+  test('are taken back by nobody that gives the others away', async () => {
+    const ring = await new SmallRing().grow(...places);
+    for (const key of [15, 16]) await put(ring, 10, key, 'hello');
+    await ring.pass(100);
+    const { store } = storageAt(ring, 40);
+    for (const digest of store.on(id(15), id(16), ring.queue.now())) store.forget(digest);
+    await ring.run(ring.host(peer(17)).join([peer(60)]));
+    await ring.settle();
+    for (const key of [15, 16]) expect(ring.holding(id(key))).toEqual([17, 20, 30]);
+  });
+
   test('are handed over by whoever leaves, before it does', async () => {
     const ring = await new SmallRing({ stabilizeMs: 1e6, repairMs: 1e6 }).grow(...places);
     await put(ring, 10, 15, 'hello');
