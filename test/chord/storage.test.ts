@@ -33,7 +33,8 @@ describe('a value', () => {
 
   test('is the last that was put, whoever put it', async () => {
     const ring = await new SmallRing().grow(...places);
-    for (const [at, place] of places.entries()) await put(ring, place, 15, `number ${at}`);
+    // From the highest member id to the lowest.
+    for (const [at, place] of places.toReversed().entries()) await put(ring, place, 15, `number ${at}`);
     expect(await get(ring, 10, 15)).toBe('number 5');
   });
 
