@@ -8,6 +8,7 @@ import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
+import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
 import { messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
@@ -16,7 +17,7 @@ import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
 import { dialAddresses } from './addresses.ts';
-import type { Revocations } from './admission.ts';
+import { admit, type Revocations } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
 import { Changes } from './changes.ts';
 import { createDialler } from './dialler.ts';
@@ -156,7 +157,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     return [...services, served(HealthDefinition, createHealth(names, ending.signal))];
   };
 
-  const dialler = createDialler({ bus, credentials: () => credentials, revocations, clock, random });
+  const relayNeeds = { bus, keys, clock, warn };
+  const relays = createRelays(relayNeeds);
+  ends.push(() => relays.close());
+  const dialler = createDialler({ bus, relays, credentials: () => credentials, revocations, clock, random });
   ends.push(() => dialler.close());
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
@@ -182,11 +186,18 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     );
     ends.push(() => endpoint.close(graceMs));
 
+    const relayed = serveRelays(
+      relayNeeds,
+      [served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembers)],
+      member => admit(revocations, member),
+    );
+    ends.push(() => relayed.close());
+    ends.push(revocations.onRevoked(member => relayed.drop(member)));
     const calls = keepConsuming(bus, () =>
       serveCalls(
         bus,
         { name: '', exclusive: true, why: 'calls to this member; of no use without it' },
-        [served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembersByBus)],
+        [served(ContactServiceDefinition, contact), relayed.service, ...parts.flatMap(part => part.forMembersByBus)],
         { atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
       ),
     );
