@@ -329,6 +329,11 @@ export const settings = {
     flag: { name: 'name', value: 'NAME' },
     commands: members,
   }),
+  'member.invite_file': setting(optional(text), undefined, {
+    doc: 'File with an invite (warren invite --to FILE), for a home that has not joined: it does so first, and waits for the file if it is not there yet.',
+    flag: { name: 'invite-file', value: 'FILE' },
+    commands: members,
+  }),
   'member.host': setting(listenHost, '', {
     doc: "Address of the member's gRPC server for other members (mutual TLS); empty: all interfaces.",
     flag: { name: 'host', value: 'ADDRESS' },

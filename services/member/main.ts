@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
-import type { Run } from '../cli/io.ts';
+import type { Io, Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
 import { type DirectoryClient, directoryClient } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
@@ -16,8 +16,10 @@ import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { startDaemon } from './daemon.ts';
 import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
+import { joinByFile } from './join-by-file.ts';
 import { keepRenewed } from './keep-renewed.ts';
 import { Revocations } from './revocations.ts';
+import { systemUser } from './system-user.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
@@ -25,8 +27,10 @@ const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
   const dataDir = resolve(io.cwd, config.data.dir);
-  const membership = await readMembership(dataDir);
-  if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
+  const { inviteFile } = config.member;
+  const before = await readMembership(dataDir);
+  if (before === undefined && inviteFile === undefined)
+    throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
   const mine = await claimHome(memberDir(dataDir));
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
@@ -35,6 +39,8 @@ export const run: Run = async (config, stop, io) => {
   const log = (line: string): void => io.out(`${line}\n`);
   const now = (): number => Date.now();
   try {
+    const membership = before ?? (await joinedBy(resolve(io.cwd, inviteFile ?? ''), dataDir, io, ending.signal));
+    if (membership === undefined) return;
     const keys = await keptMemberKeys(dataDir);
     const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
     const { account } = certificateFacts(certificate);
@@ -81,6 +87,14 @@ export const run: Run = async (config, stop, io) => {
     await mine.release();
   }
 };
+
+/** @returns undefined when the signal aborts before there was an invite that is good */
+function joinedBy(file: string, dataDir: string, io: Io, signal: AbortSignal): Promise<Membership | undefined> {
+  const say = (line: string): void => io.out(`${line}\n`);
+  const warn = (line: string): void => io.err(`member: ${line}\n`);
+  const options = { file, dataDir, username: systemUser(io.env) };
+  return joinByFile({ say, warn, random: Math.random }, options, signal);
+}
 
 async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
