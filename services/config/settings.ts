@@ -139,9 +139,9 @@ export const settings = {
     flag: { name: 'disk-free-limit', value: 'SIZE' },
     commands: brokers,
   }),
-  'broker.http_url': setting(optional(httpUrl), undefined, {
-    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts); none: known of the one of the data directory, else guessed from broker.url.",
-    flag: { name: 'broker-http', value: 'URL' },
+  'broker.http_url': setting(optional(list(httpUrl)), undefined, {
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts), or those of its nodes, tried in turn; none: known of the one of the data directory, else guessed from broker.url.",
+    flag: { name: 'broker-http', value: 'URL', repeatable: true },
     commands: ['status', ...directories, ...enrolling],
     sensitive: 'urls',
   }),
