@@ -48,21 +48,25 @@ import { readFileSync } from 'node:fs';
 import { ContactServiceDefinition } from '/app/dist/proto/gen/warren/member/v1/member.js';
 import { openGrpc } from '/app/dist/services/lib/rpc/grpc-client.js';
 import { memberChannelCredentials, memberChannelOptions } from '/app/dist/services/lib/rpc/member-tls.js';
-const [address, id] = process.argv.slice(1);
 const { authorityCertificate, certificate } = JSON.parse(readFileSync('/data/member/membership.json', 'utf8'));
 const key = readFileSync('/data/member/key.pem', 'utf8');
 const own = { authorityCertificate, certificate, key };
-const connection = openGrpc(address, memberChannelCredentials(own, id), memberChannelOptions);
-console.log(JSON.stringify(await connection.client(ContactServiceDefinition).ping({}, { deadlineMs: 5000 })));
-connection.close();
+const answers = [];
+for (const { memberId, advertised } of JSON.parse(process.argv[1])) {
+  const credentials = memberChannelCredentials(own, memberId);
+  const connection = openGrpc(advertised[0], credentials, memberChannelOptions);
+  answers.push(await connection.client(ContactServiceDefinition).ping({}, { deadlineMs: 5000 }));
+  connection.close();
+}
+console.log(JSON.stringify(answers));
 `;
 
-/** A call from one member to another, straight to its address on the network, with the key and certificate that it has. */
+/** Calls from one member to others, straight to their addresses on the network, with the key and certificate that it has. */
 export async function dial(
   project: Project,
   from: string,
-  to: Pick<DaemonSaid, 'memberId' | 'advertised'>,
-): Promise<{ memberId: string; name: string; callerId: string }> {
-  const [address = ''] = to.advertised;
-  return JSON.parse(await project.exec(from, 'node', '--input-type=module', '--eval', dials, address, to.memberId));
+  others: readonly Pick<DaemonSaid, 'memberId' | 'advertised'>[],
+): Promise<{ memberId: string; name: string; callerId: string }[]> {
+  const given = JSON.stringify(others);
+  return JSON.parse(await project.exec(from, 'node', '--input-type=module', '--eval', dials, given));
 }
