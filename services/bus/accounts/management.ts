@@ -51,7 +51,7 @@ export function createBrokerAccounts(
   { deadlineMs = 10_000 }: ManagementOptions = {},
 ): BrokerAccounts {
   let nodes = [urls].flat().map(url => ({ place: new URL(url).origin, api: managementApi(url) }));
-  const shareMs = deadlineMs / nodes.length;
+  const shareMs = Math.ceil(deadlineMs / nodes.length);
   // All that is asked may be asked twice, so half of it may have been done at another node.
   const within = async <T>(act: (ask: Ask, place: string) => Promise<T>): Promise<T> => {
     for (const [at, node] of nodes.entries()) {

@@ -305,10 +305,10 @@ describe('what cannot be done is one line, without the password', () => {
     expect(await codes(url.href)).toEqual(new Set(['ACCOUNTS_UNREACHABLE']));
   });
 
-  test('one node of several away, which another one stands in for; all of them', async () => {
+  test('two nodes of three away, which the third one stands in for; all of them', async () => {
     const away = new URL(httpUrl);
     away.port = '1';
-    const several = createBrokerAccounts([away.href, httpUrl]);
+    const several = createBrokerAccounts([away.href, away.href, httpUrl]);
     const { spec } = member();
     await several.put(spec);
     expect((await several.list(spec.name)).map(({ name }) => name)).toEqual([spec.name]);
