@@ -4,7 +4,6 @@ import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import type { Membership } from './home.ts';
 import { join } from './join.ts';
 import { pause } from './pause.ts';
 
@@ -27,14 +26,14 @@ const retryBounds = { firstMs: 1_000, maxMs: 30_000 };
 /**
  * Joins with the invite in a file that somebody else puts there, whenever that is: *waiting* (no file, or one that was refused and has not
  * changed since) → *joining*, again and again while broker or directory are away → *joined*, or *waiting* again when they refuse it.
- * @returns undefined when `signal` aborts first
+ * Resolves as well when `signal` aborts first.
  * @throws Failure MEMBER_HOME
  */
 export async function joinByFile(
   { say, warn, random }: FileJoinNeeds,
   { file, dataDir, username }: FileJoinOptions,
   signal: AbortSignal,
-): Promise<Membership | undefined> {
+): Promise<void> {
   let refused: string | undefined;
   let isTold = false;
   let attempt = 0;
@@ -51,7 +50,7 @@ export async function joinByFile(
       const { username: invited } = parseInviteLine(line);
       const joined = await join({ line, dataDir, username: invited || username, signal });
       say(`joined as ${shortId(joined.id)}, one of ${joined.username}`);
-      return joined.membership;
+      return;
     } catch (error) {
       if (signal.aborted) break;
       if (error instanceof Failure && error.code === 'MEMBER_HOME') throw error;
@@ -66,7 +65,6 @@ export async function joinByFile(
       }
     }
   }
-  return undefined;
 }
 
 /** Undefined when there is none yet. @throws Failure MEMBER_HOME */
