@@ -149,9 +149,9 @@ export const settings = {
     flag: { name: 'disk-free-limit', value: 'SIZE' },
     commands: brokers,
   }),
-  'broker.http_url': setting(optional(httpUrl), undefined, {
-    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts); none: known of the one of the data directory, else guessed from broker.url.",
-    flag: { name: 'broker-http', value: 'URL' },
+  'broker.http_url': setting(optional(list(httpUrl)), undefined, {
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts), or those of its nodes, tried in turn; none: known of the one of the data directory, else guessed from broker.url.",
+    flag: { name: 'broker-http', value: 'URL', repeatable: true },
     commands: ['status', ...directories, ...enrolling],
     sensitive: 'urls',
   }),
@@ -370,6 +370,11 @@ export const settings = {
   'member.name': setting(optional(text), undefined, {
     doc: "What this member is called, for people; none: the machine's name.",
     flag: { name: 'name', value: 'NAME' },
+    commands: members,
+  }),
+  'member.invite_file': setting(optional(text), undefined, {
+    doc: 'File with an invite (warren invite --to FILE), for a home that has not joined: it does so first, and waits for the file if it is not there yet.',
+    flag: { name: 'invite-file', value: 'FILE' },
     commands: members,
   }),
   'member.host': setting(listenHost, '', {

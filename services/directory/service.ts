@@ -52,8 +52,8 @@ export interface ServiceOptions extends DirectoryOptions {
   readonly leaseMs: number;
   /** The broker as members reach it, without an account; none: nobody can be invited. */
   readonly brokerUrls?: readonly string[];
-  /** The broker's management API with an administrator's account; undefined: nobody can join. */
-  readonly accountsUrl?: string | undefined;
+  /** The broker's management API with an administrator's account, perhaps one of each node; undefined: nobody can join. */
+  readonly accountsUrl?: string | readonly string[] | undefined;
   /** How long a member's certificate is good for. */
   readonly certificateDays?: number;
 }
@@ -215,7 +215,12 @@ export async function startDirectory(
   }
 }
 
-function keeperOf(url: string, store: DirectoryStore, now: () => number, warn: (line: string) => void): AccountKeeper {
+function keeperOf(
+  url: string | readonly string[],
+  store: DirectoryStore,
+  now: () => number,
+  warn: (line: string) => void,
+): AccountKeeper {
   const accounts = createBrokerAccounts(url);
   return new AccountKeeper({ accounts, desired: () => desiredAccounts(store, now()), warn }, keeping);
 }

@@ -3,7 +3,10 @@ import type { Io, Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
+import { readMembership } from './home.ts';
+import { joinByFile } from './join-by-file.ts';
 import { startMember } from './member.ts';
+import { systemUser } from './system-user.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
@@ -13,6 +16,9 @@ export const run: Run = async (config, stop, io) => {
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
+  const { inviteFile } = config.member;
+  if (inviteFile !== undefined)
+    await joinFirst(resolve(io.cwd, inviteFile), resolve(io.cwd, config.data.dir), io, ending.signal);
   while (!ending.signal.aborted) {
     await serve(config, ending, io);
     if (!ending.signal.aborted) io.out('this machine has joined again: going on with its new account\n');
@@ -48,4 +54,13 @@ async function serve(config: Config, ending: AbortController, io: Io): Promise<v
   } finally {
     await member.close();
   }
+}
+
+/** Unless this home has joined; resolves as well when the signal aborts before it has. @throws Failure MEMBER_HOME */
+async function joinFirst(file: string, dataDir: string, io: Io, signal: AbortSignal): Promise<void> {
+  if ((await readMembership(dataDir)) !== undefined) return;
+  const say = (line: string): void => io.out(`${line}\n`);
+  const warn = (line: string): void => io.err(`member: ${line}\n`);
+  const options = { file, dataDir, username: systemUser(io.env) };
+  await joinByFile({ say, warn, random: Math.random }, options, signal);
 }

@@ -108,7 +108,8 @@ async function removed(accounts: BrokerAccounts, name: string): Promise<string |
   }
 }
 
-async function authorityOf(dataDir: string): Promise<Authority> {
+/** The network's, as the directory of this machine has made it. */
+export async function authorityOf(dataDir: string): Promise<Authority> {
   const authority = await readAuthority(directoryDir(dataDir));
   if (authority === undefined)
     throw new Failure(

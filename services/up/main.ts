@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { managementUrl } from '../bus/accounts/management-url.ts';
+import { managementUrls } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
@@ -76,7 +76,7 @@ export const run: Run = async (config, stop, io) => {
         dataDir,
         queueType,
         brokerUrls: brokerPlaces({ address: config.broker.address, url: broker.urls }),
-        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrl({ url: broker.urls }),
+        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrls({ url: broker.urls }),
       },
     );
     ends.push(() => directory.close());

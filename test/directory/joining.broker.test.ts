@@ -87,6 +87,14 @@ test('a machine that has joined says so, and its key stays when it joins again: 
   await loginOf(after?.brokerUrls[0] ?? '');
 });
 
+test('a machine goes on to use the address of the broker that its invite has, whatever the directory calls it', async () => {
+  const { port } = new URL(network.broker.url);
+  const line = await network.invite('--broker-address', `amqp://localhost:${port}`);
+  expect((await warren(['join', line, '--data', home])).code).toBe(0);
+  const { brokerUrls = [] } = (await readMembership(home)) ?? {};
+  expect(brokerUrls.map(url => new URL(url).host)).toEqual([`localhost:${port}`]);
+});
+
 test('what it cannot join with is one line each', async () => {
   const line = await network.invite();
   const cut = line.slice(0, -1);
