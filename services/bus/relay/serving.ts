@@ -4,7 +4,7 @@ import type { MemberId } from '../../lib/identity/member-id.ts';
 import { asCallFailure, CallFailure, callStatus } from '../../lib/rpc/call-failure.ts';
 import type { MethodDefinition, Served } from '../../lib/rpc/definition.ts';
 import type { SendFrame } from './calling.ts';
-import { dataBytes, type Frame } from './frame.ts';
+import { creditOf, dataBytes, type Frame } from './frame.ts';
 
 /** More at once of one channel are refused. */
 const streamLimit = 64;
@@ -154,7 +154,8 @@ export class RelayServing {
     let at = 0;
     do {
       const part = bytes.subarray(at, at + dataBytes);
-      while (running.credit.room < part.length) {
+      const cost = creditOf(part);
+      while (running.credit.room < cost) {
         await new Promise<void>(resolve => {
           running.wake = resolve;
           if (running.abort.signal.aborted) resolve();
@@ -163,7 +164,7 @@ export class RelayServing {
       }
       running.abort.signal.throwIfAborted();
       at += part.length;
-      running.credit.sent(part.length);
+      running.credit.sent(cost);
       this.#send(stream, { $case: 'data', value: { more: at < bytes.length } }, part);
     } while (at < bytes.length);
   }

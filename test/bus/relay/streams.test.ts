@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { PingRequest, PingResponse } from '../../../proto/gen/warren/directory/v1/directory.ts';
+import { RelayCalling } from '../../../services/bus/relay/calling.ts';
 import type { FrameKind } from '../../../services/bus/relay/frame.ts';
 import { RelayServing, relayMethods } from '../../../services/bus/relay/serving.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
@@ -88,5 +89,22 @@ describe('the serving side of a channel', () => {
     await new Promise(resolve => setTimeout(resolve, 50));
     expect(sent).toEqual([]);
     served.end();
+  });
+});
+
+describe('the calling side of a channel', () => {
+  const data = (more: boolean): FrameKind => ({ $case: 'data', value: { more } });
+
+  test.each([
+    ['answers', false],
+    ['pieces of an answer', true],
+  ])('holds a bounded number of %s without a byte, that nobody asked for', async (_what, more) => {
+    const calls = new RelayCalling(() => true);
+    const answers = calls.call('test.v1.Sample/Do', none, 0);
+    void answers.next().catch(() => {});
+    const flood = (): void => {
+      for (let count = 0; count < 200_000; count++) calls.receive({ stream: 1, kind: data(more), data: none });
+    };
+    expect(flood).toThrow(RangeError);
   });
 });
