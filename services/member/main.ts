@@ -6,12 +6,13 @@ import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient } from '../directory/client.ts';
+import { type DirectoryClient, directoryClient, signedLogin } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
 import { claim } from '../lib/claim.ts';
 import { Failure } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
+import type { MemberKeys } from '../lib/identity/keys.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { startDaemon } from './daemon.ts';
@@ -45,7 +46,7 @@ export const run: Run = async (config, stop, io) => {
       const daemon = await startDaemon(
         {
           ...{ bus, keys, revocations, warn, log, now },
-          directory: directoryOf(bus, membership, account, config.member),
+          directory: directoryOf(bus, membership, { keys, account }, config.member),
           isDirectoryOverBus: directoryUrl === undefined,
           parts: [],
           clock: () => performance.now(),
@@ -97,7 +98,7 @@ async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
 function directoryOf(
   bus: Bus,
   { directoryAccount: from }: Membership,
-  username: string,
+  { keys, account: username }: { keys: MemberKeys; account: string },
   { directoryUrl, password }: Config['member'],
 ): DirectoryClient {
   if (directoryUrl === undefined) return directoryClient(bus, from === undefined ? {} : { from });
@@ -106,5 +107,5 @@ function directoryOf(
       'CONFIG',
       `the directory at ${new URL(directoryUrl).origin} wants the password of ${username}: member.password (WARREN_MEMBER_PASSWORD, or …_FILE)`,
     );
-  return withSession(restDirectoryClient(directoryUrl), { username, password });
+  return withSession(restDirectoryClient(directoryUrl), signedLogin(keys, { username, password, addresses: [] }));
 }
