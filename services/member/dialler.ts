@@ -86,7 +86,9 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
   });
 
   const dialDirect = async (memberId: MemberId, address: string, signal: AbortSignal): Promise<DirectLink['link']> => {
-    const channel = memberChannelCredentials(credentials(), memberId, serial => revocations.isRevoked(serial));
+    const isRevoked = (serial: string): boolean =>
+      revocations.isRevokedMember(memberId) || revocations.isRevoked(serial);
+    const channel = memberChannelCredentials(credentials(), memberId, isRevoked);
     const grpc = openGrpc(address, channel, channelOptions);
     try {
       const { memberId: answered } = await grpc
