@@ -198,7 +198,11 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
         bus,
         { name: '', exclusive: true, why: 'calls to this member; of no use without it' },
         [served(ContactServiceDefinition, contact), relayed.service, ...parts.flatMap(part => part.forMembersByBus)],
-        { atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+        // Its broker account may be there for a while after a revocation, or what it sent before.
+        {
+          ...{ atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+          admit: member => member !== undefined && admit(revocations, member),
+        },
       ),
     );
     const events = keepConsuming(bus, () =>

@@ -83,7 +83,8 @@ describe('the serving side of a channel', () => {
 
   test('takes a deadline that no timer can hold for a long one', async () => {
     const { serving: served, sent } = serving(
-      (_request, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      (_request, { signal }) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
     );
     served.receive({ stream: 1, kind: call(4_294_967_295), data: none });
     await new Promise(resolve => setTimeout(resolve, 50));
