@@ -52,17 +52,18 @@ export function areSameLimits(one: AccountLimits, other: AccountLimits): boolean
 /**
  * Makes the managed accounts of the broker the desired ones: adds what is missing, fixes what differs, removes what should not be
  * there, first. To be called at the start, whenever the broker has come back, and may be repeated at any time.
+ * @param desired asked once it is known what is there: whoever makes an account beside us notes it before, and it stays
  * @returns what was done
  * @throws Failure as `BrokerAccounts` says; what was done until then stays done
  */
 export async function reconcile(
-  desired: readonly AccountSpec[],
+  desired: () => readonly AccountSpec[],
   accounts: BrokerAccounts,
   prefixes: readonly string[] = managedPrefixes,
 ): Promise<Reconciliation> {
   const present: PresentAccount[] = [];
   for (const prefix of prefixes) present.push(...(await accounts.list(prefix)));
-  const todo = differences(desired, present, prefixes);
+  const todo = differences(desired(), present, prefixes);
   for (const name of todo.remove) await accounts.remove(name);
   for (const account of todo.put) await accounts.put(account);
   return todo;

@@ -63,9 +63,9 @@ test('who is missing is added, who should not be there goes, before', async () =
       there.delete(name);
     },
   };
-  const done = await reconcile([ann], accounts);
+  const done = await reconcile(() => [ann], accounts);
   expect(done).toEqual({ put: [ann], remove: [bob.name, guest.name] });
   expect(said).toEqual([`remove ${bob.name}`, `remove ${guest.name}`, `put ${ann.name}`]);
   expect([...there.keys()]).toEqual(['admin', ann.name]);
-  expect(await reconcile([ann], accounts)).toEqual({ put: [], remove: [] });
+  expect(await reconcile(() => [ann], accounts)).toEqual({ put: [], remove: [] });
 });
