@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
@@ -9,14 +8,13 @@ import type { Config } from '../config/config.ts';
 import { type DirectoryClient, directoryClient, signedLogin } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
-import { claim } from '../lib/claim.ts';
 import { Failure } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { startDaemon } from './daemon.ts';
-import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
+import { claimHome, keptMemberKeys, type Membership, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
 import { Revocations } from './revocations.ts';
 
@@ -28,7 +26,7 @@ export const run: Run = async (config, stop, io) => {
   const dataDir = resolve(io.cwd, config.data.dir);
   const membership = await readMembership(dataDir);
   if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
-  const mine = await claimHome(memberDir(dataDir));
+  const mine = await claimHome(dataDir);
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
@@ -82,17 +80,6 @@ export const run: Run = async (config, stop, io) => {
     await mine.release();
   }
 };
-
-async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const mine = await claim(join(dir, 'owner'));
-  if ('heldBy' in mine)
-    throw new Failure(
-      'MEMBER_HELD',
-      `process ${mine.heldBy} is the daemon of ${dir} already: stop that one, or choose another --data`,
-    );
-  return mine;
-}
 
 /** Over the bus, where the broker account says who calls; or, if it is set so, over REST with the account's password. */
 function directoryOf(
