@@ -53,7 +53,8 @@ export function createMembers(
         'DIRECTORY_MEMBER',
         'this machine is no member (any more), or its account is disabled',
       );
-    if (now() - member.seenAt >= seenEveryMs) store.members.setSeen(memberId, now());
+    // Later than now: the clock was put back.
+    if (now() - member.seenAt >= seenEveryMs || member.seenAt > now()) store.members.setSeen(memberId, now());
     if (store.invites.finish(memberId)) onInviteDone();
     return member;
   };
@@ -90,7 +91,8 @@ export function createMembers(
     renew({ id, activeUntil }) {
       presence.renew(id);
       // For `warren members list`, which is another process: now and then is enough.
-      if (activeUntil - now() < presence.leaseMs / 2) store.members.setActiveUntil(id, now() + presence.leaseMs);
+      const leftMs = activeUntil - now();
+      if (leftMs < presence.leaseMs / 2 || leftMs > presence.leaseMs) store.members.setActiveUntil(id, now() + presence.leaseMs);
     },
     end({ id }) {
       presence.end(id);

@@ -133,6 +133,18 @@ describe('a member', () => {
     );
   });
 
+  test('is seen, and not active for ever, when the clock was ahead and is put right', async () => {
+    const daemon = made.from('bus:m', keys.id);
+    const seen = () => made.store.members.find(keys.id);
+    world.now += 30 * 24 * hour;
+    await daemon.ping({ token: '', addresses: [] });
+    world.now -= 30 * 24 * hour;
+    world.pass(60_000);
+    await daemon.ping({ token: '', addresses: [] });
+    expect(seen()?.seenAt).toBe(world.now);
+    expect(seen()?.activeUntil).toBe(world.now + 30_000);
+  });
+
   test('that shows who it is with a wrong password is not let in', async () => {
     const request = signedLogin(keys, { username: 'ann', password: 'wrong', addresses });
     await expect(me.login(request)).rejects.toMatchObject({ code: 'DIRECTORY_LOGIN' });
