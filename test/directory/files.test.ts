@@ -145,6 +145,22 @@ describe('a member', () => {
     expect(seen()?.activeUntil).toBe(world.now + 30_000);
   });
 
+  test('stays active while the disk is full, which is said once', async () => {
+    using db = new DatabaseSync(join(dir, 'directory.db'));
+    db.exec(`CREATE TRIGGER full BEFORE UPDATE ON members BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+    const daemon = made.from('bus:m', keys.id);
+    for (let pings = 0; pings < 3; pings++) {
+      world.pass(20_000);
+      await daemon.ping({ token: '', addresses: [] });
+    }
+    expect((await daemon.listPeers({ token: '', after: '' })).peers).toMatchObject([{ peerId: keys.id }]);
+    expect(made.warnings).toEqual(['cannot note when members were seen: database or disk is full']);
+    db.exec('DROP TRIGGER full');
+    world.pass(20_000);
+    await daemon.ping({ token: '', addresses: [] });
+    expect(made.store.members.find(keys.id)?.seenAt).toBe(world.now);
+  });
+
   test('that shows who it is with a wrong password is not let in', async () => {
     const request = signedLogin(keys, { username: 'ann', password: 'wrong', addresses });
     await expect(me.login(request)).rejects.toMatchObject({ code: 'DIRECTORY_LOGIN' });
