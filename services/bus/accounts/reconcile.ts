@@ -1,3 +1,4 @@
+import { Failure } from '../../lib/failure.ts';
 import type { Rights } from '../rights.ts';
 import type { AccountLimits, AccountSpec, BrokerAccounts, PresentAccount } from './accounts.ts';
 
@@ -64,7 +65,18 @@ export async function reconcile(
   const present: PresentAccount[] = [];
   for (const prefix of prefixes) present.push(...(await accounts.list(prefix)));
   const todo = differences(desired(), present, prefixes);
-  for (const name of todo.remove) await accounts.remove(name);
-  for (const account of todo.put) await accounts.put(account);
+  const refusals: Failure[] = [];
+  /** One that the broker does not take must not keep the others from it. */
+  const unlessRefused = async (act: Promise<void>): Promise<void> => {
+    try {
+      await act;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'ACCOUNTS_REFUSED') throw error;
+      refusals.push(error);
+    }
+  };
+  for (const name of todo.remove) await unlessRefused(accounts.remove(name));
+  for (const account of todo.put) await unlessRefused(accounts.put(account));
+  if (refusals[0] !== undefined) throw refusals[0];
   return todo;
 }
