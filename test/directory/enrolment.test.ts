@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Enrolment, EnrolRequest } from '../../proto/gen/warren/directory/v1/enrolment.ts';
 import { RevokedMember } from '../../proto/gen/warren/directory/v1/membership.ts';
+import { rights } from '../../services/bus/rights.ts';
 import { Attempts } from '../../services/directory/attempts.ts';
 import { keptAuthority } from '../../services/directory/authority-file.ts';
 import { createEnrolment } from '../../services/directory/enrolment.ts';
@@ -235,6 +236,17 @@ describe('an account that is there already', () => {
     const named = enrol(invite({ username: 'ann' }), createMemberKeys());
     await expect(named).rejects.toMatchObject({ code: 'ENROL_PASSWORD' });
   });
+});
+
+test('an invite grants no more services than rights on the broker can be written for', () => {
+  const services = (count: number) =>
+    Array.from({ length: count }, (_, at) => `a${'.'.repeat(59)}${String(at).padStart(3, '0')}`);
+  expect(() => invite({ services: services(25) })).toThrow(expect.objectContaining({ code: 'CONFIG' }));
+  invite({ services: services(24) });
+  const { configure, write, read, topics } = rights.member('a'.repeat(64), { services: services(24) });
+  // The embedded broker's limit.
+  for (const pattern of [configure, write, read, ...topics.flatMap(topic => [topic.write, topic.read])])
+    expect(pattern.length).toBeLessThanOrEqual(4_096);
 });
 
 describe('the authority', () => {
