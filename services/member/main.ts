@@ -1,98 +1,41 @@
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { createBus } from '../bus/amqp-bus.ts';
-import type { Bus } from '../bus/bus.ts';
-import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
-import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient, signedLogin } from '../directory/client.ts';
-import { restDirectoryClient } from '../directory/rest-client.ts';
-import { withSession } from '../directory/rest-session.ts';
-import { Failure } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
-import type { MemberKeys } from '../lib/identity/keys.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
-import { startDaemon } from './daemon.ts';
-import { claimHome, keptMemberKeys, type Membership, readMembership } from './home.ts';
-import { keepRenewed } from './keep-renewed.ts';
-import { Revocations } from './revocations.ts';
+import { startMember } from './member.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
 
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
-  const dataDir = resolve(io.cwd, config.data.dir);
-  const membership = await readMembership(dataDir);
-  if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
-  const mine = await claimHome(dataDir);
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
-  const warn = (line: string): void => io.err(`member: ${line}\n`);
-  const log = (line: string): void => io.out(`${line}\n`);
-  const now = (): number => Date.now();
+  const { port } = config.member;
+  const member = await startMember(
+    {
+      warn: line => io.err(`member: ${line}\n`),
+      log: line => io.out(`${line}\n`),
+      onStop: () => ending.abort(),
+    },
+    {
+      ...config.member,
+      dataDir: resolve(io.cwd, config.data.dir),
+      ports: port === undefined ? usualPorts : [port],
+    },
+  );
   try {
-    const keys = await keptMemberKeys(dataDir);
-    const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
-    const { account } = certificateFacts(certificate);
-    const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
-    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
-    const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
-    try {
-      const daemon = await startDaemon(
-        {
-          ...{ bus, keys, revocations, warn, log, now },
-          directory: directoryOf(bus, membership, { keys, account }, config.member),
-          isDirectoryOverBus: directoryUrl === undefined,
-          parts: [],
-          clock: () => performance.now(),
-          random: Math.random,
-          onStop: () => ending.abort(),
-        },
-        {
-          ...{ dataDir, name, authorityCertificate, certificate, host, advertise, queueType },
-          ports: port === undefined ? usualPorts : [port],
-          brokerHost: new URL(brokerUrls[0] ?? '').hostname,
-        },
-      );
-      revocations.start();
-      const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
-      try {
-        io.out(`member ${shortId(keys.id)} (${name}, account ${account}) serves members on port ${daemon.port}\n`);
-        io.out(`its owner is served at ${daemon.ownerPlace}\n`);
-        // Refused or not: the account may come back, and the owner is told why it is not up.
-        bus.ready(ending.signal).then(
-          () => io.out('member is up\n'),
-          () => {},
-        );
-        await aborted(ending.signal);
-      } finally {
-        renewal.close();
-        await daemon.close();
-      }
-    } finally {
-      revocations.close();
-      await bus.close();
-    }
+    const { id, name, account } = member;
+    io.out(`member ${shortId(id)} (${name}, account ${account}) serves members on port ${member.port}\n`);
+    io.out(`its owner is served at ${member.ownerPlace}\n`);
+    // Refused or not: the account may come back, and the owner is told why it is not up.
+    member.bus.ready(ending.signal).then(
+      () => io.out('member is up\n'),
+      () => {},
+    );
+    await aborted(ending.signal);
   } finally {
-    await mine.release();
+    await member.close();
   }
 };
-
-/** Over the bus, where the broker account says who calls; or, if it is set so, over REST with the account's password. */
-function directoryOf(
-  bus: Bus,
-  { directoryAccount: from }: Membership,
-  { keys, account: username }: { keys: MemberKeys; account: string },
-  { directoryUrl, password }: Config['member'],
-): DirectoryClient {
-  if (directoryUrl === undefined) return directoryClient(bus, from === undefined ? {} : { from });
-  if (password === undefined)
-    throw new Failure(
-      'CONFIG',
-      `the directory at ${new URL(directoryUrl).origin} wants the password of ${username}: member.password (WARREN_MEMBER_PASSWORD, or …_FILE)`,
-    );
-  return withSession(restDirectoryClient(directoryUrl), signedLogin(keys, { username, password, addresses: [] }));
-}

@@ -9,7 +9,7 @@ import { connectToDaemon } from '../lib/rpc/local-daemon.ts';
 const patienceMs = 3_000;
 
 /** Where a service with these settings says whether it is well. @throws Failure HEALTH when it says so nowhere */
-export function healthUrls(command: CommandName, { proxy, worker, demo, broker, directory }: Config): string[] {
+export function healthUrls(command: CommandName, { proxy, worker, demo, broker, directory, naming }: Config): string[] {
   const url = (host: string, port: number, path: string): string => {
     if (port === 0)
       throw new Failure('HEALTH', `warren ${command} has any free port: give it a fixed one to be asked at`);
@@ -27,6 +27,8 @@ export function healthUrls(command: CommandName, { proxy, worker, demo, broker, 
       return demo.ports.map(port => url(demo.host, port, '/healthz'));
     case 'directory':
       return [url(directory.host, directory.port, '/livez')];
+    case 'naming':
+      return [url(naming.host, naming.port, '/livez')];
     case 'broker':
       return [url(broker.httpHost, broker.httpPort, '/livez')];
     default:

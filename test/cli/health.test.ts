@@ -29,6 +29,7 @@ test.each([
   ['worker', '/readyz', (port: string) => ['--health-port', port, '--upstream', 'http://h']],
   ['demo', '/healthz', (port: string) => ['--demo-ports', port]],
   ['directory', '/livez', (port: string) => ['--directory-port', port]],
+  ['naming', '/livez', (port: string) => ['--naming-port', port]],
   ['broker', '/livez', (port: string) => ['--http-port', port]],
 ])('warren %s is asked at its %s', async (command, path, flags) => {
   await using well = await serve({ [path]: { status: 200, text: 'all is well\n' } });

@@ -1,0 +1,136 @@
+import { hostname } from 'node:os';
+import { createBus } from '../bus/amqp-bus.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { StartPart } from '../bus/hosted.ts';
+import { roles } from '../bus/topology.ts';
+import type { Config } from '../config/config.ts';
+import { type DirectoryClient, directoryClient, signedLogin } from '../directory/client.ts';
+import { restDirectoryClient } from '../directory/rest-client.ts';
+import { withSession } from '../directory/rest-session.ts';
+import { Failure } from '../lib/failure.ts';
+import { certificateFacts } from '../lib/identity/authority.ts';
+import type { MemberKeys } from '../lib/identity/keys.ts';
+import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { startDaemon } from './daemon.ts';
+import { claimHome, keptMemberKeys, type Membership, readMembership } from './home.ts';
+import { keepRenewed } from './keep-renewed.ts';
+import { Revocations } from './revocations.ts';
+
+export interface MemberNeeds {
+  readonly warn: (line: string) => void;
+  readonly log: (line: string) => void;
+  /** Called when the owner asks the daemon to end. */
+  readonly onStop: () => void;
+}
+
+type Settings = Config['member'];
+
+export interface MemberOptions
+  extends Pick<Settings, 'name' | 'host' | 'advertise'>,
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share'>> {
+  /** Of a home that has joined. */
+  readonly dataDir: string;
+  /** In turn, until one is free; 0 is any free one. */
+  readonly ports: readonly number[];
+  /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
+  readonly brokerAt?: readonly string[];
+}
+
+export interface Member {
+  readonly id: MemberId;
+  readonly name: string;
+  readonly account: string;
+  readonly port: number;
+  readonly ownerPlace: string;
+  readonly bus: Bus;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the daemon of a home that has joined, with all that it hosts.
+ * @throws Failure MEMBER_NOT_JOINED, MEMBER_HELD, MEMBER_HOME, CONFIG, and of the daemon
+ */
+export async function startMember({ warn, log, onStop }: MemberNeeds, options: MemberOptions): Promise<Member> {
+  const { dataDir, ports, host, advertise } = options;
+  if ((await readMembership(dataDir)) === undefined) throw notJoined();
+  const ends: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    const mine = await claimHome(dataDir);
+    ends.push(() => mine.release());
+    // Only now: until then it may have been joined anew.
+    const membership = await readMembership(dataDir);
+    if (membership === undefined) throw notJoined();
+    const keys = await keptMemberKeys(dataDir);
+    const { queueType, authorityCertificate, certificate, directoryAccount } = membership;
+    const brokerUrls = movedTo(membership.brokerUrls, options.brokerAt);
+    const { account } = certificateFacts(certificate);
+    const name = options.name ?? hostname();
+    const now = (): number => Date.now();
+    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
+    ends.push(() => bus.close());
+    const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
+    ends.push(() => revocations.close());
+    const daemon = await startDaemon(
+      {
+        ...{ bus, keys, revocations, warn, log, now, onStop },
+        directory: directoryOf(bus, membership, { keys, account }, options),
+        isDirectoryOverBus: options.directoryUrl === undefined,
+        parts: partsOf(options),
+        clock: () => performance.now(),
+        random: Math.random,
+      },
+      {
+        ...{ dataDir, name, authorityCertificate, certificate, host, advertise, queueType, ports },
+        brokerHost: new URL(brokerUrls[0] ?? '').hostname,
+      },
+    );
+    ends.push(() => daemon.close());
+    revocations.start();
+    const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
+    ends.push(() => renewal.close());
+    return { id: keys.id, name, account, port: daemon.port, ownerPlace: daemon.ownerPlace, bus, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function notJoined(): Failure {
+  return new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
+}
+
+/** What each daemon hosts. */
+function partsOf(_options: MemberOptions): StartPart[] {
+  return [];
+}
+
+/** The same accounts, elsewhere. */
+function movedTo(urls: readonly string[], places: readonly string[] | undefined): string[] {
+  const [known] = urls.map(url => new URL(url));
+  if (places === undefined || known === undefined) return [...urls];
+  return places.map(place => {
+    const url = new URL(place);
+    url.username = known.username;
+    url.password = known.password;
+    return url.href;
+  });
+}
+
+/** Over the bus, where the broker account says who calls; or, if it is set so, over REST with the account's password. */
+function directoryOf(
+  bus: Bus,
+  { directoryAccount: from }: Membership,
+  { keys, account: username }: { keys: MemberKeys; account: string },
+  { directoryUrl, password }: Pick<MemberOptions, 'directoryUrl' | 'password'>,
+): DirectoryClient {
+  if (directoryUrl === undefined) return directoryClient(bus, from === undefined ? {} : { from });
+  if (password === undefined)
+    throw new Failure(
+      'CONFIG',
+      `the directory at ${new URL(directoryUrl).origin} wants the password of ${username}: member.password (WARREN_MEMBER_PASSWORD, or …_FILE)`,
+    );
+  return withSession(restDirectoryClient(directoryUrl), signedLogin(keys, { username, password, addresses: [] }));
+}
