@@ -111,7 +111,7 @@ export function createDirectory(
     async login(request, { address, memberId, signal }) {
       const { username, password, addresses } = request;
       const token = newToken();
-      const peerId = memberIn(request, memberId) ?? newId();
+      const peerId = memberIn(request, memberId, id => store.members.findActive(id)?.username) ?? newId();
       const begun = await attempts.check(username, address, async () => {
         const account = store.findAccount(username);
         const isRight = await verifyPassword(password, account?.passwordHash, signal);

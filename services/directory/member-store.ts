@@ -68,6 +68,9 @@ const schema = `
   ) STRICT;
 `;
 
+/** Whoever asks for more makes a long list, which all others would have to fetch when it is revoked. */
+const certificatesOfOne = 16;
+
 /** A member counts while it was not revoked and its account is not switched off. */
 const counts = 'JOIN accounts USING (username) WHERE disabled = 0 AND revoked_at IS NULL';
 
@@ -141,14 +144,23 @@ export class MemberStore {
       .run({ ...member, services: JSON.stringify(member.services) });
   }
 
+  /** Of one member the newest few: who has had more is revoked by its id, which all of them have. */
   addCertificate(id: string, { serial, endsAt }: { serial: string; endsAt: number }, now: number): void {
     this.#db.prepare('DELETE FROM certificates WHERE ends_at <= ?').run(now);
     this.#db.prepare('INSERT INTO certificates VALUES (?, ?, ?)').run(serial, id, endsAt);
+    this.#db
+      .prepare(
+        `DELETE FROM certificates WHERE member_id = ?1 AND rowid NOT IN
+           (SELECT rowid FROM certificates WHERE member_id = ?1 ORDER BY rowid DESC LIMIT ${certificatesOfOne})`,
+      )
+      .run(id);
     this.#db.prepare('UPDATE members SET certificate_ends_at = ? WHERE id = ?').run(endsAt, id);
   }
 
   serials(id: string, now: number): string[] {
-    const rows = this.#db.prepare('SELECT serial FROM certificates WHERE member_id = ? AND ends_at > ?').all(id, now);
+    const rows = this.#db
+      .prepare('SELECT serial FROM certificates WHERE member_id = ? AND ends_at > ? ORDER BY rowid')
+      .all(id, now);
     return rows.map(row => String(row.serial));
   }
 

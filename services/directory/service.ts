@@ -124,7 +124,7 @@ export async function startDirectory(
     const attempts = new Attempts(clock);
     const presence = new Presence(clock, leaseMs);
     const members = createMembers(
-      { store, presence, authority, now, onInviteDone: () => keeper?.wake() },
+      { store, presence, authority, now, onInviteDone: () => keeper?.wake(), warn },
       { certificateDays },
     );
     const newToken = (): string => randomBytes(32).toString('base64url');

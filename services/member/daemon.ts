@@ -9,7 +9,7 @@ import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
-import type { QueueKind } from '../bus/topology.ts';
+import { ownRpc, type QueueKind } from '../bus/topology.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
@@ -211,9 +211,13 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     const calls = keepConsuming(bus, () =>
       serveCalls(
         bus,
-        { name: '', exclusive: true, why: 'calls to this member; of no use without it' },
+        ownRpc,
         [served(ContactServiceDefinition, contact), relayed.service, ...parts.flatMap(part => part.forMembersByBus)],
-        { atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+        // Its broker account may be there for a while after a revocation, or what it sent before.
+        {
+          ...{ atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+          admit: member => member !== undefined && admit(revocations, member),
+        },
       ),
     );
     const events = keepConsuming(bus, () =>

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { claim } from '../lib/claim.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys, parseMemberKeys } from '../lib/identity/keys.ts';
@@ -29,6 +30,22 @@ export function memberDir(dataDir: string): string {
 
 export function membershipFile(dataDir: string): string {
   return join(memberDir(dataDir), 'membership.json');
+}
+
+/**
+ * For whoever changes what is in the folder, or runs by it: one at a time.
+ * @throws Failure MEMBER_HELD
+ */
+export async function claimHome(dataDir: string): Promise<{ release(): Promise<void> }> {
+  const dir = memberDir(dataDir);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const mine = await claim(join(dir, 'owner'));
+  if ('heldBy' in mine)
+    throw new Failure(
+      'MEMBER_HELD',
+      `process ${mine.heldBy} is the daemon of ${dir} already, or joins: stop that one, or choose another --data`,
+    );
+  return mine;
 }
 
 /**

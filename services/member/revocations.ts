@@ -6,6 +6,7 @@ import { revokedContext } from '../directory/revoke.ts';
 import { messageOf } from '../lib/failure.ts';
 import { isSignedBy, rawKeyOf } from '../lib/identity/keys.ts';
 import { isMemberId, type MemberId } from '../lib/identity/member-id.ts';
+import { keepConsuming } from './keep-consuming.ts';
 
 export interface RevocationsNeeds {
   /** Of role `member`. Stays the caller's to close, after this. */
@@ -54,20 +55,25 @@ export class Revocations {
   /** Hears, and asks for the list when there is a broker. Does not wait for it. */
   start(): void {
     const { bus } = this.#needs;
-    const consuming = bus.consume(
-      { name: '', exclusive: true, why: 'revocations as they happen; the list is asked for on each connection' },
-      ({ type, body }) => {
-        if (type === 'warren.directory.v1.Revocation') this.#hear(body);
-        return 'ack';
-      },
-      { noAck: true, bindings: () => [{ exchange: 'directory.events', key: 'revoked' }] },
+    const hearing = keepConsuming(bus, () =>
+      bus.consume(
+        { name: '', exclusive: true, why: 'revocations as they happen; the list is asked for on each connection' },
+        ({ type, body }) => {
+          if (type === 'warren.directory.v1.Revocation') this.#hear(body);
+          return 'ack';
+        },
+        { noAck: true, bindings: () => [{ exchange: 'directory.events', key: 'revoked' }] },
+      ),
     );
-    consuming.catch(error => this.#needs.warn(`revocations are not heard: ${messageOf(error)}`));
     const off = bus.onState(state => {
       if (state === 'up') void this.refresh();
     });
     const timer = setInterval(() => void this.refresh(), everyMs);
-    this.#ends.push(off, () => clearInterval(timer));
+    this.#ends.push(
+      off,
+      () => clearInterval(timer),
+      () => void hearing.close(),
+    );
     if (bus.state === 'up') void this.refresh();
   }
 

@@ -22,7 +22,7 @@ let ann: JoinedHome;
 let bob: JoinedHome;
 
 beforeAll(async () => {
-  broker = await ownBroker();
+  broker = await ownBroker({ management: true });
   network = await createNetwork(broker);
   [ann, bob] = [await network.join('ann'), await network.join('bob')];
 }, 120_000);
@@ -52,6 +52,25 @@ async function startWith(home: JoinedHome, flags: readonly string[]) {
   await daemon.process.line(/^member is up$/);
   return daemon;
 }
+
+test('is called at a queue that others cannot fill without end', async () => {
+  await start(ann);
+  const { origin, username, password } = new URL(broker.httpUrl ?? '');
+  const authorization = `Basic ${btoa(`${username}:${password}`)}`;
+  const queues = async () => {
+    const answer = await fetch(`${origin}/api/queues/%2F`, { headers: { authorization } });
+    return (await answer.json()) as { name: string; arguments: Record<string, unknown> }[];
+  };
+  const bounds = { 'x-max-length': 1_000, 'x-message-ttl': 60_000 };
+  const found = await until(queues, all =>
+    all.some(
+      each =>
+        each.name.startsWith('amq.gen') &&
+        Object.entries(bounds).every(([name, value]) => each.arguments[name] === value),
+    ),
+  );
+  expect(found.length).toBeGreaterThan(0);
+});
 
 test('tells its owner who it is and how it is', async () => {
   const { owner, port, process } = await start(ann, '--name', 'laptop');

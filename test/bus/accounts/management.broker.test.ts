@@ -231,16 +231,16 @@ describe('over a restart of the broker', () => {
       await accounts.put(stays.spec);
       await accounts.put(leaves.spec);
       await own[how]();
-      await expect(reconcile([], accounts)).rejects.toMatchObject({ code: 'ACCOUNTS_UNREACHABLE' });
+      await expect(reconcile(() => [], accounts)).rejects.toMatchObject({ code: 'ACCOUNTS_UNREACHABLE' });
       const comes = member();
       await own.start();
       const others = (await accounts.list(''))
         .filter(({ name }) => !/^(?:m|invite)\./.test(name))
         .map(({ name }) => name);
-      const done = await reconcile([stays.spec, comes.spec], accounts);
+      const done = await reconcile(() => [stays.spec, comes.spec], accounts);
       expect(done.put.map(({ name }) => name)).toEqual([comes.spec.name]);
       expect(done.remove).toContain(leaves.spec.name);
-      expect(await reconcile([stays.spec, comes.spec], accounts)).toEqual({ put: [], remove: [] });
+      expect(await reconcile(() => [stays.spec, comes.spec], accounts)).toEqual({ put: [], remove: [] });
       for (const { spec, password } of [stays, comes])
         expect(await isOpen(await login(spec.name, password))).toBe(true);
       await expect(login(leaves.spec.name, leaves.password)).rejects.toThrow(/403|ACCESS_REFUSED/);
