@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import type { Io, Run } from '../cli/io.ts';
-import type { Config } from '../config/config.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { readMembership } from './home.ts';
@@ -19,14 +18,7 @@ export const run: Run = async (config, stop, io) => {
   const { inviteFile } = config.member;
   if (inviteFile !== undefined)
     await joinFirst(resolve(io.cwd, inviteFile), resolve(io.cwd, config.data.dir), io, ending.signal);
-  while (!ending.signal.aborted) {
-    await serve(config, ending, io);
-    if (!ending.signal.aborted) io.out('this machine has joined again: going on with its new account\n');
-  }
-};
-
-/** Until it is to end, or the home has joined again. */
-async function serve(config: Config, ending: AbortController, io: Io): Promise<void> {
+  if (ending.signal.aborted) return;
   const { port } = config.member;
   const member = await startMember(
     {
@@ -42,19 +34,18 @@ async function serve(config: Config, ending: AbortController, io: Io): Promise<v
   );
   try {
     const { id, name, account } = member;
-    const until = AbortSignal.any([ending.signal, member.rejoined]);
     io.out(`member ${shortId(id)} (${name}, account ${account}) serves members on port ${member.port}\n`);
     io.out(`its owner is served at ${member.ownerPlace}\n`);
     // Refused or not: the account may come back, and the owner is told why it is not up.
-    member.bus.ready(until).then(
+    member.bus.ready(ending.signal).then(
       () => io.out('member is up\n'),
       () => {},
     );
-    await aborted(until);
+    await aborted(ending.signal);
   } finally {
     await member.close();
   }
-}
+};
 
 /** Unless this home has joined; resolves as well when the signal aborts before it has. @throws Failure MEMBER_HOME */
 async function joinFirst(file: string, dataDir: string, io: Io, signal: AbortSignal): Promise<void> {

@@ -16,7 +16,6 @@ import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembers
 import { keepRenewed } from './keep-renewed.ts';
 import { keepOwnRevocation } from './own-revocation.ts';
 import { Revocations } from './revocations.ts';
-import { watchMembership } from './watch-membership.ts';
 
 export interface MemberNeeds {
   readonly warn: (line: string) => void;
@@ -45,8 +44,6 @@ export interface Member {
   readonly port: number;
   readonly ownerPlace: string;
   readonly bus: Bus;
-  /** Aborts when the home has joined again: close it then, and start another for its new account. */
-  readonly rejoined: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -103,9 +100,7 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     revocations.start();
     const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
     ends.push(() => renewal.close());
-    const { signal: rejoined, ...watched } = watchMembership(dataDir, membership);
-    ends.push(() => watched.close());
-    return { id: keys.id, name, account, port: daemon.port, ownerPlace: daemon.ownerPlace, bus, rejoined, close };
+    return { id: keys.id, name, account, port: daemon.port, ownerPlace: daemon.ownerPlace, bus, close };
   } catch (error) {
     await close();
     throw error;

@@ -58,9 +58,6 @@ export async function startMembers(
         },
       );
       started.push({ name, dataDir: home, member });
-      member.rejoined.addEventListener('abort', () =>
-        say('has joined again: start warren up again, to go on with the new account'),
-      );
       await member.bus.ready(signal);
     }
   } catch (error) {
