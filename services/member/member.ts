@@ -14,7 +14,7 @@ import { type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
-import { keepOwnRevocation } from './own-revocation.ts';
+import { keepRevocation, readRevocations } from './kept-revocations.ts';
 import { Revocations } from './revocations.ts';
 
 export interface MemberNeeds {
@@ -75,12 +75,14 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     const now = (): number => Date.now();
     const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
     ends.push(() => bus.close());
-    const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
+    const revocations = new Revocations({
+      ...{ bus, authorityCertificate, directoryAccount, warn },
+      known: await readRevocations(dataDir),
+    });
     ends.push(() => revocations.close());
     revocations.onRevoked((id, proof) => {
-      if (id !== keys.id) return;
-      warn('this machine was revoked: it is no member any more');
-      keepOwnRevocation(dataDir, proof).catch(error => warn(messageOf(error)));
+      if (id === keys.id) warn('this machine was revoked: it is no member any more');
+      keepRevocation(dataDir, proof).catch(error => warn(messageOf(error)));
     });
     const daemon = await startDaemon(
       {

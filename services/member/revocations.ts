@@ -15,7 +15,14 @@ export interface RevocationsNeeds {
   readonly authorityCertificate: string;
   /** The directory's broker account; not given: anybody's answers, which the signature has to vouch for. */
   readonly directoryAccount?: string | undefined;
+  /** From before; nobody is told of those again. */
+  readonly known?: readonly Revocation[];
   readonly warn: (line: string) => void;
+}
+
+/** Raw, 32 bytes. @param certificate of the authority, PEM */
+export function authorityKeyOf(certificate: string): Uint8Array {
+  return rawKeyOf(new X509Certificate(certificate).publicKey);
 }
 
 /** Between two looks at the list, in milliseconds: what was said on the bus may have been lost. */
@@ -49,7 +56,8 @@ export class Revocations {
 
   constructor(needs: RevocationsNeeds) {
     this.#needs = needs;
-    this.#authorityKey = rawKeyOf(new X509Certificate(needs.authorityCertificate).publicKey);
+    this.#authorityKey = authorityKeyOf(needs.authorityCertificate);
+    for (const proof of needs.known ?? []) this.#take(proof);
   }
 
   /** Hears, and asks for the list when there is a broker. Does not wait for it. */

@@ -10,7 +10,7 @@ import { CallFailure } from '../../lib/rpc/call-failure.ts';
 import type { GrpcConnection } from '../../lib/rpc/grpc-client.ts';
 import { connectToDaemon } from '../../lib/rpc/local-daemon.ts';
 import { type Membership, readMembership } from '../../member/home.ts';
-import { readOwnRevocation } from '../../member/own-revocation.ts';
+import { readOwnRevocation } from '../../member/kept-revocations.ts';
 import type { Unreached } from './ask.ts';
 import { type Ask, askOverBus, contactAll, type SeenMember } from './members.ts';
 import { onBus } from './on-bus.ts';
