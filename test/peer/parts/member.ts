@@ -31,10 +31,15 @@ export class Member {
   }
 
   /** @param on as of `start` */
-  static async join(network: Pick<Network, 'invite'>, user: string, on: readonly string[] = []): Promise<Member> {
+  static async join(
+    network: Pick<Network, 'invite'>,
+    user: string,
+    on: readonly string[] = [],
+    env: Record<string, string> = {},
+  ): Promise<Member> {
     const home = await temporaryDir();
     const argv = ['join', await network.invite(), '--data', home, '--user', user];
-    await using joining = await spawnWarren(argv, { USER: 'ann' }, on);
+    await using joining = await spawnWarren(argv, { USER: 'ann', ...env }, on);
     if ((await joining.exit) !== 0) throw new Error(joining.lines.join('\n'));
     const member = new Member(home, (await keptMemberKeys(home)).id);
     await mkdir(member.share);
