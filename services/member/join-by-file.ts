@@ -3,9 +3,9 @@ import { parseInviteLine } from '../directory/invite-line.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { shortId } from '../lib/identity/member-id.ts';
+import { pause } from '../lib/pause.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { join } from './join.ts';
-import { pause } from './pause.ts';
 
 export interface FileJoinNeeds {
   readonly say: (line: string) => void;

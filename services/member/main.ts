@@ -19,7 +19,7 @@ export const run: Run = async (config, stop, io) => {
   if (inviteFile !== undefined)
     await joinFirst(resolve(io.cwd, inviteFile), resolve(io.cwd, config.data.dir), io, ending.signal);
   if (ending.signal.aborted) return;
-  const { port } = config.member;
+  const { port, share } = config.member;
   const member = await startMember(
     {
       warn: line => io.err(`member: ${line}\n`),
@@ -28,6 +28,7 @@ export const run: Run = async (config, stop, io) => {
     },
     {
       ...config.member,
+      ...(share === undefined ? {} : { share: resolve(io.cwd, share) }),
       dataDir: resolve(io.cwd, config.data.dir),
       ports: port === undefined ? usualPorts : [port],
     },

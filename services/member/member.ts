@@ -4,13 +4,21 @@ import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
 import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient, signedLogin } from '../directory/client.ts';
+import {
+  announcementOf,
+  type DirectoryClient,
+  deltasOf,
+  directoryClient,
+  signedLogin,
+  snapshotOf,
+} from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
@@ -28,7 +36,7 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
@@ -114,8 +122,8 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf(_options: MemberOptions): StartPart[] {
-  return [];
+function partsOf({ share, originPort }: MemberOptions): StartPart[] {
+  return [host => startPeer(host, { share, originPort, announcing: { announcementOf, deltasOf, snapshotOf } })];
 }
 
 /** The same accounts, elsewhere. */
