@@ -24,7 +24,7 @@ export const health: Command = {
 
 function isService(word: string | undefined): word is CommandName {
   return commandNames.some(
-    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members'].includes(name),
+    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members', 'files'].includes(name),
   );
 }
 

@@ -13,6 +13,7 @@ export const commandNames = [
   'join',
   'members',
   'member',
+  'files',
   'status',
   'config',
 ] as const;

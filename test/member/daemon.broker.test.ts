@@ -116,7 +116,7 @@ test('warren health asks it', async () => {
     await using health = await spawnWarren(['health', 'member', '--data', ann.dir]);
     return [await health.exit, health.lines];
   };
-  expect(await asked()).toEqual([1, [`warren: no daemon runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
+  expect(await asked()).toEqual([1, [`warren: no member runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
   await start(ann);
   expect(await asked()).toEqual([0, ['ready']]);
 });

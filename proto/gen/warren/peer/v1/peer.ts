@@ -389,6 +389,8 @@ export interface ListSharedResponse {
   next: string;
   /** Files seen and not hashed yet. */
   pending: bigint;
+  /** Where the share is on this machine, absolute, for people; empty: there is none. */
+  root: string;
 }
 
 export interface SharedFile {
@@ -3299,7 +3301,7 @@ export const ListSharedRequest: MessageFns<ListSharedRequest> = {
 };
 
 function createBaseListSharedResponse(): ListSharedResponse {
-  return { files: [], next: "", pending: 0n };
+  return { files: [], next: "", pending: 0n, root: "" };
 }
 
 export const ListSharedResponse: MessageFns<ListSharedResponse> = {
@@ -3315,6 +3317,9 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
         throw new globalThis.Error("value provided for field message.pending of type uint64 too large");
       }
       writer.uint32(24).uint64(message.pending);
+    }
+    if (message.root !== "") {
+      writer.uint32(34).string(message.root);
     }
     return writer;
   },
@@ -3356,6 +3361,14 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
             message.pending = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3376,6 +3389,7 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
     message.files = object.files?.map((e) => SharedFile.fromPartial(e)) || [];
     message.next = object.next ?? "";
     message.pending = (object.pending !== undefined && object.pending !== null) ? BigInt(object.pending) : 0n;
+    message.root = object.root ?? "";
     return message;
   },
 };

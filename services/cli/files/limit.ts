@@ -1,0 +1,33 @@
+import { type Limits, PeerServiceDefinition } from '../../../proto/gen/warren/peer/v1/peer.ts';
+import { jsonLine } from '../visible.ts';
+import type { Asked } from './asked.ts';
+import { sizeOf } from './search.ts';
+import { formatBytes, formatRate } from './units.ts';
+
+export async function limit({ given, daemon, io }: Asked): Promise<void> {
+  const peer = daemon.client(PeerServiceDefinition);
+  const [up, down, offers] = ['--up', '--down', '--offers'].map(flag =>
+    given.has(flag) ? sizeOf(given.one(flag), flag) : undefined,
+  );
+  const isSet = up !== undefined || down !== undefined || offers !== undefined;
+  const { limits } = isSet
+    ? await peer.setLimits({
+        ...(up === undefined ? {} : { up }),
+        ...(down === undefined ? {} : { down }),
+        ...(offers === undefined ? {} : { offerQuota: offers }),
+      })
+    : await peer.getLimits({});
+  if (limits === undefined) return;
+  io.out(given.has('--json') ? jsonLine(limitsView(limits)) : formatLimits(limits));
+}
+
+export function limitsView({ up, down, offerQuota, offerUsed }: Limits) {
+  return { up: Number(up), down: Number(down), offerQuota: Number(offerQuota), offerUsed: Number(offerUsed) };
+}
+
+export function formatLimits({ up, down, offerQuota, offerUsed }: Limits): string {
+  const rate = (bytes: bigint): string => (bytes === 0n ? 'no limit' : formatRate(Number(bytes)));
+  const offers =
+    offerQuota === 0n ? 'refused' : `${formatBytes(Number(offerUsed))} taken of ${formatBytes(Number(offerQuota))}`;
+  return `up      ${rate(up)}\ndown    ${rate(down)}\noffers  ${offers}\n`;
+}

@@ -1,0 +1,41 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { PeerServiceDefinition } from '../../../proto/gen/warren/peer/v1/peer.ts';
+import { Failure } from '../../lib/failure.ts';
+import { jsonLine, visible } from '../visible.ts';
+import { askYes } from './ask.ts';
+import type { Asked } from './asked.ts';
+import { listShared } from './list.ts';
+
+/** A large folder is copied in one call. */
+const copyPatienceMs = 3_600_000;
+
+export async function share({ given, daemon, io, stop }: Asked): Promise<void> {
+  const peer = daemon.client(PeerServiceDefinition);
+  const [what] = given.words;
+  if (given.has('--list')) return listShared(peer, io, { path: what ?? '', isJson: given.has('--json') });
+  if (what === undefined)
+    throw new Failure(
+      'CONFIG',
+      `share what? warren files share PATH, or --list${given.has('--stop') ? ', or --stop PATH' : ''}`,
+    );
+  if (given.has('--stop')) {
+    const path = what.replace(/\/+$/, '');
+    if (!given.has('--yes')) await askYes(`delete ${visible(path)} from the share?`, '--yes', io, stop);
+    await peer.remove({ path });
+    io.out(given.has('--json') ? jsonLine({ path }) : `${visible(path)} is shared no longer\n`);
+    return;
+  }
+  const from = resolve(io.cwd, what);
+  if ((await stat(from).catch(() => undefined)) === undefined)
+    throw new Failure('CONFIG', `there is no ${visible(from)} to share`);
+  const { path } = await peer.share(
+    { from, to: given.one('--to') ?? '' },
+    { deadlineMs: copyPatienceMs, signal: stop },
+  );
+  io.out(
+    given.has('--json')
+      ? jsonLine({ path })
+      : `${visible(path)} is shared (warren files list shows it with its id, once it is hashed)\n`,
+  );
+}
