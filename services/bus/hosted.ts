@@ -1,7 +1,7 @@
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
-import type { Served, ServiceDefinition, UnaryClient } from '../lib/rpc/definition.ts';
+import type { Client, Served, ServiceDefinition, UnaryClient } from '../lib/rpc/definition.ts';
 import type { GrpcConnection } from '../lib/rpc/grpc-client.ts';
 import type { Bus } from './bus.ts';
 import type { QueueKind } from './topology.ts';
@@ -13,9 +13,14 @@ export interface MemberLink {
   readonly way: 'direct' | 'broker';
   /** `host:port`, or `broker`: for people. */
   readonly address: string;
-  /** A service's methods that answer once, the same either way. */
+  /** All methods of a service, the same either way; through the broker sealed from end to end (relay/relay.ts). */
+  client<S extends ServiceDefinition>(service: S): Client<S>;
+  /**
+   * Methods that answer once; through the broker each in one message, which its operator can read: for small calls to many members, of
+   * which nothing is secret.
+   */
   unary<S extends ServiceDefinition>(service: S): UnaryClient<S>;
-  /** Only when `direct`: for streams, and what is too large for the broker. */
+  /** Only when `direct`. */
   readonly grpc: GrpcConnection | undefined;
 }
 
@@ -58,9 +63,9 @@ export interface MemberHost {
 export interface HostedPart {
   /** One word, for people. */
   readonly name: string;
-  /** Over gRPC; whoever calls is a member (`caller.memberId`). */
+  /** Over gRPC, and sealed through the broker; whoever calls is a member (`caller.memberId`). */
   readonly forMembers: readonly Served[];
-  /** Over the bus at `m.<id>.rpc`; the same services as a rule, whose streams are left out there. */
+  /** Those that may be called at `m.<id>.rpc` too, in the open (`MemberLink.unary`); without their streams. */
   readonly forMembersByBus: readonly Served[];
   /** On the local endpoint only: whoever calls is the owner. */
   readonly forOwner: readonly Served[];

@@ -71,13 +71,13 @@ function asked(
 ): { url: string; init: RequestInit } {
   const authorization = token === '' ? {} : { authorization: `Bearer ${token}` };
   if (verb === 'get') {
-    const given = new Map(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-    const place = path.replaceAll(/:(\w+)/g, (_, name: string) => {
-      const value = given.get(name) ?? '';
-      given.delete(name);
-      return encodeURIComponent(value);
-    });
-    return { url: `${base}${place}?${new URLSearchParams([...given])}`, init: { headers: authorization } };
+    const inPath = path.replaceAll(/:(\w+)/g, (_, field: string) =>
+      encodeURIComponent(String(Reflect.get(fields, field))),
+    );
+    const inQuery = Object.entries(fields)
+      .filter(([field]) => !path.includes(`:${field}`))
+      .map(([name, value]): [string, string] => [name, String(value)]);
+    return { url: `${base}${inPath}?${new URLSearchParams(inQuery)}`, init: { headers: authorization } };
   }
   const headers = { 'content-type': 'application/json', ...authorization };
   return { url: `${base}${path}`, init: { method: 'POST', headers, body: JSON.stringify(fields) } };

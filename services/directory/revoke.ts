@@ -21,6 +21,7 @@ export function revokeMember(store: DirectoryStore, authority: Authority, id: Me
     const signature = signAs(parseMemberKeys(authority.key), revokedContext, revoked);
     if (store.members.revoke(id, { revoked, signature }, now)) store.endSessionsAs(id);
   });
+  store.index.forget(id);
 }
 
 /**

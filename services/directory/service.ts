@@ -161,7 +161,12 @@ export async function startDirectory(
       served(DirectoryServiceDefinition, handlers),
       served(MembershipServiceDefinition, members.membership),
     ];
-    const announcements = createAnnouncements({ index: store.index, clock, warn });
+    const announcements = createAnnouncements({
+      index: store.index,
+      clock,
+      warn,
+      isMember: id => store.members.findActive(id) !== undefined,
+    });
     const transfers = createTransfers({ downloads: store.downloads, now, warn });
     const counting = setInterval(() => transfers.flush(), countMs);
     ends.push(() => {

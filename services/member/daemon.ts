@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import {
   ContactServiceDefinition,
   MemberServiceDefinition,
   type StatusResponse,
 } from '../../proto/gen/warren/member/v1/member.ts';
+import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/session.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
+import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
 import { messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
@@ -16,7 +19,7 @@ import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
 import { dialAddresses } from './addresses.ts';
-import type { Revocations } from './admission.ts';
+import { admit, type Revocations } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
 import { Changes } from './changes.ts';
 import { createDialler } from './dialler.ts';
@@ -24,6 +27,7 @@ import { createHealth } from './health.ts';
 import { keepConsuming } from './keep-consuming.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
+import { createOwnerSession, loggedOutFile } from './owner-session.ts';
 import { startPresence } from './presence.ts';
 import { ProxyTable } from './proxies.ts';
 import { ReachRecord } from './reach.ts';
@@ -156,7 +160,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     return [...services, served(HealthDefinition, createHealth(names, ending.signal))];
   };
 
-  const dialler = createDialler({ bus, credentials: () => credentials, revocations, clock, random });
+  const relayNeeds = { bus, keys, clock, warn };
+  const relays = createRelays(relayNeeds);
+  ends.push(() => relays.close());
+  const dialler = createDialler({ bus, relays, credentials: () => credentials, revocations, clock, random });
   ends.push(() => dialler.close());
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
@@ -175,18 +182,41 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       services: withHealth([served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembers)]),
     });
     ends.push(() => server.close(graceMs));
+    const { advertise, brokerHost } = options;
+    const presence = startPresence({
+      isOut: existsSync(loggedOutFile(dataDir)),
+      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
+      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
+      addresses: async () => {
+        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
+        return advertised;
+      },
+    });
+    ends.push(() => presence.close());
+    const session = createOwnerSession({ dataDir, presence, directory, warn, account: () => certificate.account });
     const endpoint = await startOwnerEndpoint(
       dataDir,
-      withHealth([served(MemberServiceDefinition, owner), ...parts.flatMap(part => part.forOwner)]),
+      withHealth([
+        served(MemberServiceDefinition, owner),
+        served(SessionServiceDefinition, session),
+        ...parts.flatMap(part => part.forOwner),
+      ]),
       warn,
     );
     ends.push(() => endpoint.close(graceMs));
 
+    const relayed = serveRelays(
+      relayNeeds,
+      [served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembers)],
+      member => admit(revocations, member),
+    );
+    ends.push(() => relayed.close());
+    ends.push(revocations.onRevoked(member => relayed.drop(member)));
     const calls = keepConsuming(bus, () =>
       serveCalls(
         bus,
         { name: '', exclusive: true, why: 'calls to this member; of no use without it' },
-        [served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembersByBus)],
+        [served(ContactServiceDefinition, contact), relayed.service, ...parts.flatMap(part => part.forMembersByBus)],
         { atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
       ),
     );
@@ -206,16 +236,6 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
 
     const brokerWatch = watchBroker(bus, { reach: broker, clock });
     ends.push(() => brokerWatch.close());
-    const { advertise, brokerHost } = options;
-    const presence = startPresence({
-      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
-      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
-      addresses: async () => {
-        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
-        return advertised;
-      },
-    });
-    ends.push(() => presence.close());
     return {
       port: server.port,
       ownerPlace: endpoint.place,

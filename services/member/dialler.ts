@@ -3,6 +3,7 @@ import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
 import type { MemberLink } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
+import type { Relays } from '../bus/relay/relay.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
@@ -12,6 +13,7 @@ import type { Revocations } from './admission.ts';
 
 export interface DiallerNeeds {
   readonly bus: Bus;
+  readonly relays: Relays;
   readonly credentials: () => MemberCredentials;
   readonly revocations: Revocations;
   /** Milliseconds, monotonic. */
@@ -56,7 +58,7 @@ interface Failed {
 }
 
 /** Ways to other members: straight if that works, else through the broker. One link to a member, for all who ask. */
-export function createDialler({ bus, credentials, revocations, clock, random }: DiallerNeeds): Dialler {
+export function createDialler({ bus, relays, credentials, revocations, clock, random }: DiallerNeeds): Dialler {
   const direct = new Map<MemberId, DirectLink>();
   const failed = new Map<MemberId, Failed>();
   const trying = new Map<string, Promise<MemberLink>>();
@@ -76,6 +78,7 @@ export function createDialler({ bus, credentials, revocations, clock, random }: 
     way: 'broker',
     address: 'broker',
     grpc: undefined,
+    client: service => relays.client(memberId, service),
     unary: service => {
       const account = brokerAccountOf(memberId);
       return createClient(bus, rpcKey(account), service, { from: account });
@@ -91,7 +94,8 @@ export function createDialler({ bus, credentials, revocations, clock, random }: 
         .ping({}, { deadlineMs: patienceMs, signal });
       // TLS has checked the key already.
       if (answered !== memberId) throw new CallFailure('FAILED_PRECONDITION', 'MEMBER_OTHER', 'another member answers');
-      return { memberId, way: 'direct', address, grpc, unary: service => grpc.client(service) };
+      const client: MemberLink['client'] = service => grpc.client(service);
+      return { memberId, way: 'direct', address, grpc, client, unary: client };
     } catch (error) {
       grpc.close();
       throw error;

@@ -5,11 +5,10 @@ import { Failure } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { listen } from '../lib/listen.ts';
-import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
-import type { Revocations } from './admission.ts';
+import { admit, type Revocations } from './admission.ts';
 import { callBounds } from './call-bounds.ts';
 import { addReflection } from './reflection.ts';
 
@@ -48,11 +47,8 @@ const connectionsAtOnce = 1_024;
 export async function startMemberServer(options: MemberServerOptions): Promise<MemberServer> {
   const { services, revocations, warn } = options;
   const grpc = new GrpcServer(callBounds);
-  const admit = (memberId: MemberId | undefined): void => {
-    if (memberId === undefined || revocations.isRevokedMember(memberId))
-      throw new CallFailure('PERMISSION_DENIED', 'MEMBER_REVOKED', 'this member is none of the network any more');
-  };
-  for (const service of services) addService(grpc, service, { admit, warn });
+  const serving = { admit: (memberId: MemberId | undefined) => admit(revocations, memberId), warn };
+  for (const service of services) addService(grpc, service, serving);
   addReflection(
     grpc,
     services.map(({ definition }) => definition.fullName),

@@ -219,6 +219,13 @@ export class ContentIndex {
     return this.#counter.last;
   }
 
+  /** A number of its own, for an announcement of all that is here now. */
+  takeCounter(): number {
+    const counter = this.#counter.next();
+    this.#counter.settle();
+    return counter;
+  }
+
   /** Oldest first. They stay until `forgetChanges`. */
   changes(limit: number): Change[] {
     return this.sql('SELECT path, counter FROM changes ORDER BY counter LIMIT ?')

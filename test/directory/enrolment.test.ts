@@ -118,7 +118,7 @@ describe('who has an invite', () => {
   test('and races with another: one of them wins', async () => {
     const line = invite();
     const outcomes = await Promise.allSettled(
-      [createMemberKeys(), createMemberKeys()].map(keys => enrol(line, keys, { username: 'ann', password })),
+      ['ann', 'bob'].map(username => enrol(line, createMemberKeys(), { username, password })),
     );
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(store.members.list()).toHaveLength(1);

@@ -3,8 +3,9 @@ import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/membe
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { createClient } from '../../services/bus/calls.ts';
 import { rpcKey } from '../../services/bus/own-keys.ts';
+import { createRelays } from '../../services/bus/relay/relay.ts';
 import { roles } from '../../services/bus/topology.ts';
-import { formatMemberKeys } from '../../services/lib/identity/keys.ts';
+import { createMemberKeys, formatMemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId } from '../../services/lib/identity/member-id.ts';
 import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
 import { memberChannelCredentials, memberChannelOptions } from '../../services/lib/rpc/member-tls.ts';
@@ -127,8 +128,11 @@ test('is reached through the broker where it cannot be dialled', async () => {
   onTestFinished(() => bus.close(200));
   await bus.ready();
   const own = { authorityCertificate: network.authority.certificate, certificate: bob.certificate };
+  const clock = (): number => performance.now();
+  const relays = createRelays({ bus, keys: bob.keys, clock, warn: () => {} });
+  onTestFinished(() => relays.close());
   const dialler = createDialler({
-    ...{ bus, clock: () => performance.now(), random: Math.random },
+    ...{ bus, relays, clock, random: Math.random },
     credentials: () => ({ ...own, key: formatMemberKeys(bob.keys) }),
     revocations: { isRevoked: () => false, isRevokedMember: () => false, onRevoked: () => () => {} },
   });
@@ -136,7 +140,8 @@ test('is reached through the broker where it cannot be dialled', async () => {
   const link = await dialler.dial(ann.keys.id, ['127.0.0.1:1']);
   expect(link.way).toBe('broker');
   expect(await link.unary(ContactServiceDefinition).ping({})).toMatchObject({ name: 'laptop', callerId: bob.keys.id });
+  expect(await link.client(ContactServiceDefinition).ping({})).toMatchObject({ name: 'laptop', callerId: bob.keys.id });
   // Who is not there: known at once, and not by a deadline.
-  const nobody = await dialler.dial((await network.join('dora')).keys.id, []);
+  const nobody = await dialler.dial(createMemberKeys().id, []);
   await expect(nobody.unary(ContactServiceDefinition).ping({})).rejects.toMatchObject({ code: 'BUS_NO_RECEIVER' });
 });

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import type { Bus } from '../../services/bus/bus.ts';
+import { createRelays } from '../../services/bus/relay/relay.ts';
 import { type Authority, createAuthority, issueCertificate } from '../../services/lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import type { MemberId } from '../../services/lib/identity/member-id.ts';
@@ -88,6 +89,7 @@ async function serve(credentials: MemberCredentials, says: MemberId = a.id): Pro
 
 let clock = 0;
 let mine: List;
+const relays = createRelays({ bus, keys: b, clock: () => clock, warn: () => {} });
 beforeEach(() => {
   clock = 0;
   mine = new List();
@@ -96,7 +98,7 @@ beforeEach(() => {
 async function diallerOf(given: Given = { keys: b }): Promise<Dialler> {
   const credentials = await card(given);
   const dialler = createDialler({
-    ...{ bus, credentials: () => credentials, revocations: mine, clock: () => clock, random: () => 0.5 },
+    ...{ bus, relays, credentials: () => credentials, revocations: mine, clock: () => clock, random: () => 0.5 },
   });
   ends.push(() => dialler.close());
   return dialler;
@@ -208,7 +210,7 @@ describe('who calls a member', () => {
     const { address, callers } = await serve(await card());
     const credentials = await selfSigned(b);
     const dialler = createDialler({
-      ...{ bus, credentials: () => credentials, revocations: mine, clock: () => clock, random: () => 0.5 },
+      ...{ bus, relays, credentials: () => credentials, revocations: mine, clock: () => clock, random: () => 0.5 },
     });
     ends.push(() => dialler.close());
     expect(await dialler.dial(a.id, [address])).toMatchObject({ way: 'broker' });

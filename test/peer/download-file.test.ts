@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -108,6 +109,16 @@ describe('a download', () => {
     expect(await download.finish()).toBe('file (3).bin');
     expect(readFileSync(join(root, 'file.bin'), 'utf8')).toBe('mine');
     expect(readFileSync(join(root, 'file (3).bin')).equals(content.bytes)).toBe(true);
+  });
+
+  test('that was killed between its final name and the end of its partial one has one name', async () => {
+    const content = sampleContent(10);
+    const download = await begin(content, 'file');
+    await receive(download, content, [0]);
+    linkSync(join(partialDir(root), content.id), join(root, 'file'));
+    expect(await download.finish()).toBe('file');
+    expect(readdirSync(root).sort()).toEqual(['.warren', 'file']);
+    expect(partials()).toEqual([]);
   });
 
   test('does not go through a link out of the share, nor through a file', async () => {

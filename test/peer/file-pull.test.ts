@@ -206,9 +206,10 @@ describe('a pull', () => {
   });
 
   test('keeps to its rate, and does not blame the source for it', async () => {
-    const content = sampleContent(2 * pieceBytes);
+    const content = sampleContent(2 * 65_536);
     const honest = await seed('honest', content);
-    const bucket = new TokenBucket(2 * pieceBytes, performance.now());
+    // One frame, and five seconds to pay it off.
+    const bucket = new TokenBucket(65_536 / 5, performance.now(), 0);
     const passed: string[] = [];
     const startedAt = performance.now();
     const { pulling } = await pull(
@@ -216,11 +217,11 @@ describe('a pull', () => {
       content,
       { honest },
       { paceMs: bytes => bucket.take(bytes, performance.now()), onPass: source => passed.push(source) },
-      { stallMs: 2_000 },
+      { stallMs: 2_500 },
     );
     pulling.join('honest', undefined);
     await pulling.done;
-    expect(performance.now() - startedAt).toBeGreaterThan(600);
+    expect(performance.now() - startedAt).toBeGreaterThan(4_900);
     expect(passed).toEqual([]);
   });
 

@@ -22,12 +22,11 @@ export async function limit({ given, daemon, io }: Asked): Promise<void> {
 }
 
 export function limitsView({ up, down, offerQuota, offerUsed }: Limits) {
-  return { up: Number(up), down: Number(down), offerQuota: Number(offerQuota), offerUsed: Number(offerUsed) };
+  return { up, down, offerQuota, offerUsed };
 }
 
 export function formatLimits({ up, down, offerQuota, offerUsed }: Limits): string {
-  const rate = (bytes: bigint): string => (bytes === 0n ? 'no limit' : formatRate(Number(bytes)));
-  const offers =
-    offerQuota === 0n ? 'refused' : `${formatBytes(Number(offerUsed))} taken of ${formatBytes(Number(offerQuota))}`;
+  const rate = (bytes: number): string => (bytes === 0 ? 'no limit' : formatRate(bytes));
+  const offers = offerQuota === 0 ? 'refused' : `${formatBytes(offerUsed)} taken of ${formatBytes(offerQuota)}`;
   return `up      ${rate(up)}\ndown    ${rate(down)}\noffers  ${offers}\n`;
 }

@@ -33,7 +33,7 @@ export async function listShared(
   { path, isJson }: { path: string; isJson: boolean },
 ): Promise<void> {
   const files: SharedView[] = [];
-  let pending = 0n;
+  let pending = 0;
   let root = '';
   for (let after = ''; ; ) {
     const page = await peer.listShared({ path, after, limit: 0 });
@@ -46,7 +46,7 @@ export async function listShared(
   }
   if (isJson) return;
   io.out(sharedTable(files, io.outColumns?.()));
-  if (pending > 0n) io.err(`${pending} more ${pending === 1n ? 'is' : 'are'} being hashed, and will be shared then\n`);
+  if (pending > 0) io.err(`${pending} more ${pending === 1 ? 'is' : 'are'} being hashed, and will be shared then\n`);
   else if (files.length === 0)
     io.err(
       path === ''

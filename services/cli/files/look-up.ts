@@ -11,7 +11,7 @@ export type PeerClient = Client<typeof PeerServiceDefinition>;
 /** Files that an id's beginning is looked for among. */
 const mostLookedAt = 20_000;
 
-const anything = { words: '', prefix: '', type: '', minLength: 0n, maxLength: 0n, limit: 0, after: '' };
+const anything = { words: '', prefix: '', type: '', minLength: 0, maxLength: 0, limit: 0, after: '' };
 
 /** Page after page. @param most found at most; undefined: all */
 export async function searchAll(

@@ -62,13 +62,13 @@ export function countOf(text: string, flag: string): number {
 }
 
 /** Bytes. @throws Failure CONFIG */
-export function sizeOf(text: string | undefined, flag: string): bigint {
-  if (text === undefined) return 0n;
+export function sizeOf(text: string | undefined, flag: string): number {
+  if (text === undefined) return 0;
   const bytes = parseBytes(text);
   if (bytes === undefined)
     throw new Failure(
       'CONFIG',
       `${flag} wants a size as in 10M or 1.5G (K, M, G, T: powers of 1024), not ${JSON.stringify(text)}`,
     );
-  return BigInt(bytes);
+  return bytes;
 }

@@ -34,7 +34,7 @@ export async function status({ given, daemon, io }: Asked): Promise<void> {
   io.out(`${memberLine(member, session.isLoggedIn)}\n`);
   for (const line of member.parts.filter(part => part.name === 'files').flatMap(part => part.lines))
     io.out(`${visible(line)}\n`);
-  if (limits !== undefined && (limits.up > 0n || limits.down > 0n))
+  if (limits !== undefined && (limits.up > 0 || limits.down > 0))
     io.out(`limits: up ${rate(limits.up)}, down ${rate(limits.down)}\n`);
   const columns = io.outColumns?.();
   const glyphs = glyphsFor(io.env);
@@ -71,6 +71,6 @@ export function reachView(reach: StatusResponse['broker']) {
     : { up: reach.up, reason: reach.reason, sinceMs: Number(reach.sinceMs) };
 }
 
-function rate(bytes: bigint): string {
-  return bytes === 0n ? 'no limit' : formatRate(Number(bytes));
+function rate(bytes: number): string {
+  return bytes === 0 ? 'no limit' : formatRate(bytes);
 }

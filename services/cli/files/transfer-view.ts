@@ -63,16 +63,16 @@ export function viewOf(transfer: Transfer): TransferView {
     direction: direction === TransferDirection.TRANSFER_DIRECTION_UP ? 'up' : 'down',
     state: (states as Record<number, TransferView['state']>)[transfer.state] ?? 'locating',
     ...{ fileId, path, kind: kindOf(transfer.kind) },
-    length: Number(transfer.length),
-    verified: Number(transfer.verified),
-    rate: Number(transfer.rate),
-    leftMs: transfer.leftMs === 0n ? undefined : Number(transfer.leftMs),
+    length: transfer.length,
+    verified: transfer.verified,
+    rate: transfer.rate,
+    leftMs: transfer.leftMs === 0 ? undefined : transfer.leftMs,
     sources: transfer.sources.map(source => ({
       ...{ memberId: source.memberId, name: source.name },
       state: (sourceStates as Record<number, SourceView['state']>)[source.state] ?? 'connecting',
       way: source.isRelayed ? 'relayed' : 'direct',
-      bytes: Number(source.bytes),
-      rate: Number(source.rate),
+      bytes: source.bytes,
+      rate: source.rate,
       detail: source.detail,
     })),
     ...{ reason, detail },
@@ -84,12 +84,12 @@ export function isOver({ state }: TransferView): boolean {
 }
 
 export function foundView({ fileId, path, kind, length, holders }: Found) {
-  return { fileId, path, kind: kindOf(kind), length: Number(length), holders };
+  return { fileId, path, kind: kindOf(kind), length, holders };
 }
 export type FoundView = ReturnType<typeof foundView>;
 
 export function sharedView({ path, fileId, length, modifiedMs, refused }: SharedFile) {
-  return { path, fileId, length: Number(length), modifiedMs: Number(modifiedMs), refused };
+  return { path, fileId, length, modifiedMs, refused };
 }
 export type SharedView = ReturnType<typeof sharedView>;
 

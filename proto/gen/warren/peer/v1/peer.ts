@@ -133,7 +133,7 @@ export interface GetManifestRequest {
 export interface GetManifestResponse {
   kind: ContentKind;
   /** Bytes; of a folder, of its listing. At most 1 TiB, of a listing 64 MiB. */
-  length: bigint;
+  length: number;
   /** 32 bytes for each part of the manifest: the root of the tree over its leaves. With kind and length they give the id. */
   partRoots: Buffer;
   /** 32 bytes for each piece of the part that was asked for. They give its root. */
@@ -199,7 +199,7 @@ export interface OfferRequest {
   name: string;
   kind: ContentKind;
   /** Bytes; of a folder, of all files in it. */
-  length: bigint;
+  length: number;
 }
 
 export interface OfferResponse {
@@ -218,8 +218,8 @@ export interface SearchRequest {
   /** Extension without the dot ("pdf"); empty: any. */
   type: string;
   /** Bytes; 0: no bound. */
-  minLength: bigint;
-  maxLength: bigint;
+  minLength: number;
+  maxLength: number;
   /** At most; 0: 100. */
   limit: number;
   /** `next` of the page before; empty: the first page. */
@@ -236,7 +236,7 @@ export interface Found {
   fileId: string;
   path: string;
   kind: ContentKind;
-  length: bigint;
+  length: number;
   /** Members that have it, active now. */
   holders: number;
 }
@@ -289,12 +289,12 @@ export interface Transfer {
   path: string;
   kind: ContentKind;
   /** Bytes in all, and verified so far; of a folder, over its files. Length 0 with state LOCATING: not known yet. */
-  length: bigint;
-  verified: bigint;
+  length: number;
+  verified: number;
   /** Bytes a second over the last seconds. */
-  rate: bigint;
+  rate: number;
   /** 0: not known. */
-  leftMs: bigint;
+  leftMs: number;
   sources: SourceProgress[];
   /** A stable word when held or failed ("DISK_FULL"), and one line for people. */
   reason: string;
@@ -309,8 +309,8 @@ export interface SourceProgress {
   /** Through the broker, sealed, instead of directly. */
   isRelayed: boolean;
   /** Bytes that came from it, and a second. */
-  bytes: bigint;
-  rate: bigint;
+  bytes: number;
+  rate: number;
   /** Why it waits or is banned; one line for people. */
   detail: string;
 }
@@ -388,7 +388,7 @@ export interface ListSharedResponse {
   /** Empty on the last page. */
   next: string;
   /** Files seen and not hashed yet. */
-  pending: bigint;
+  pending: number;
   /** Where the share is on this machine, absolute, for people; empty: there is none. */
   root: string;
 }
@@ -397,21 +397,21 @@ export interface SharedFile {
   path: string;
   /** Empty when the file is refused. */
   fileId: string;
-  length: bigint;
+  length: number;
   /** Milliseconds since 1970. */
-  modifiedMs: bigint;
+  modifiedMs: number;
   /** Why it is not shared ("CONTROL", "TOO_LONG", "PERMISSION_DENIED"); empty: it is. */
   refused: string;
 }
 
 export interface Limits {
   /** Bytes a second; 0: none. */
-  up: bigint;
-  down: bigint;
+  up: number;
+  down: number;
   /** Bytes that offers of others may bring in all; 0: offers are refused. */
-  offerQuota: bigint;
+  offerQuota: number;
   /** Bytes of it used. */
-  offerUsed: bigint;
+  offerUsed: number;
 }
 
 export interface SetLimitsRequest {
@@ -567,7 +567,7 @@ export const GetManifestRequest: MessageFns<GetManifestRequest> = {
 };
 
 function createBaseGetManifestResponse(): GetManifestResponse {
-  return { kind: 0, length: 0n, partRoots: Buffer.alloc(0), leaves: Buffer.alloc(0) };
+  return { kind: 0, length: 0, partRoots: Buffer.alloc(0), leaves: Buffer.alloc(0) };
 }
 
 export const GetManifestResponse: MessageFns<GetManifestResponse> = {
@@ -575,11 +575,11 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
     if (message.kind !== 0) {
       writer.uint32(8).int32(message.kind);
     }
-    if (message.length !== 0n) {
-      if (BigInt.asUintN(64, message.length) !== message.length) {
-        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+    if (message.length !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.length)) !== BigInt(message.length)) {
+        throw new globalThis.Error("value provided for field BigInt(message.length) of type uint64 too large");
       }
-      writer.uint32(16).uint64(message.length);
+      writer.uint32(16).uint64(BigInt(message.length));
     }
     if (message.partRoots.length !== 0) {
       writer.uint32(26).bytes(message.partRoots);
@@ -616,7 +616,7 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
               break;
             }
 
-            message.length = reader.uint64() as bigint;
+            message.length = longToNumber(reader.uint64());
             continue;
           }
           case 3: {
@@ -653,7 +653,7 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
   fromPartial<I extends Exact<DeepPartial<GetManifestResponse>, I>>(object: I): GetManifestResponse {
     const message = createBaseGetManifestResponse();
     message.kind = object.kind ?? 0;
-    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
+    message.length = object.length ?? 0;
     message.partRoots = object.partRoots ?? Buffer.alloc(0);
     message.leaves = object.leaves ?? Buffer.alloc(0);
     return message;
@@ -1158,7 +1158,7 @@ export const WatchPieceMapResponse: MessageFns<WatchPieceMapResponse> = {
 };
 
 function createBaseOfferRequest(): OfferRequest {
-  return { fileId: "", name: "", kind: 0, length: 0n };
+  return { fileId: "", name: "", kind: 0, length: 0 };
 }
 
 export const OfferRequest: MessageFns<OfferRequest> = {
@@ -1172,11 +1172,11 @@ export const OfferRequest: MessageFns<OfferRequest> = {
     if (message.kind !== 0) {
       writer.uint32(24).int32(message.kind);
     }
-    if (message.length !== 0n) {
-      if (BigInt.asUintN(64, message.length) !== message.length) {
-        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+    if (message.length !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.length)) !== BigInt(message.length)) {
+        throw new globalThis.Error("value provided for field BigInt(message.length) of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.length);
+      writer.uint32(32).uint64(BigInt(message.length));
     }
     return writer;
   },
@@ -1223,7 +1223,7 @@ export const OfferRequest: MessageFns<OfferRequest> = {
               break;
             }
 
-            message.length = reader.uint64() as bigint;
+            message.length = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -1246,7 +1246,7 @@ export const OfferRequest: MessageFns<OfferRequest> = {
     message.fileId = object.fileId ?? "";
     message.name = object.name ?? "";
     message.kind = object.kind ?? 0;
-    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
+    message.length = object.length ?? 0;
     return message;
   },
 };
@@ -1331,7 +1331,7 @@ export const OfferResponse: MessageFns<OfferResponse> = {
 };
 
 function createBaseSearchRequest(): SearchRequest {
-  return { words: "", prefix: "", type: "", minLength: 0n, maxLength: 0n, limit: 0, after: "" };
+  return { words: "", prefix: "", type: "", minLength: 0, maxLength: 0, limit: 0, after: "" };
 }
 
 export const SearchRequest: MessageFns<SearchRequest> = {
@@ -1345,17 +1345,17 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.type !== "") {
       writer.uint32(26).string(message.type);
     }
-    if (message.minLength !== 0n) {
-      if (BigInt.asUintN(64, message.minLength) !== message.minLength) {
-        throw new globalThis.Error("value provided for field message.minLength of type uint64 too large");
+    if (message.minLength !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.minLength)) !== BigInt(message.minLength)) {
+        throw new globalThis.Error("value provided for field BigInt(message.minLength) of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.minLength);
+      writer.uint32(32).uint64(BigInt(message.minLength));
     }
-    if (message.maxLength !== 0n) {
-      if (BigInt.asUintN(64, message.maxLength) !== message.maxLength) {
-        throw new globalThis.Error("value provided for field message.maxLength of type uint64 too large");
+    if (message.maxLength !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.maxLength)) !== BigInt(message.maxLength)) {
+        throw new globalThis.Error("value provided for field BigInt(message.maxLength) of type uint64 too large");
       }
-      writer.uint32(40).uint64(message.maxLength);
+      writer.uint32(40).uint64(BigInt(message.maxLength));
     }
     if (message.limit !== 0) {
       writer.uint32(48).uint32(message.limit);
@@ -1408,7 +1408,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
               break;
             }
 
-            message.minLength = reader.uint64() as bigint;
+            message.minLength = longToNumber(reader.uint64());
             continue;
           }
           case 5: {
@@ -1416,7 +1416,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
               break;
             }
 
-            message.maxLength = reader.uint64() as bigint;
+            message.maxLength = longToNumber(reader.uint64());
             continue;
           }
           case 6: {
@@ -1455,8 +1455,8 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.words = object.words ?? "";
     message.prefix = object.prefix ?? "";
     message.type = object.type ?? "";
-    message.minLength = (object.minLength !== undefined && object.minLength !== null) ? BigInt(object.minLength) : 0n;
-    message.maxLength = (object.maxLength !== undefined && object.maxLength !== null) ? BigInt(object.maxLength) : 0n;
+    message.minLength = object.minLength ?? 0;
+    message.maxLength = object.maxLength ?? 0;
     message.limit = object.limit ?? 0;
     message.after = object.after ?? "";
     return message;
@@ -1531,7 +1531,7 @@ export const SearchResponse: MessageFns<SearchResponse> = {
 };
 
 function createBaseFound(): Found {
-  return { fileId: "", path: "", kind: 0, length: 0n, holders: 0 };
+  return { fileId: "", path: "", kind: 0, length: 0, holders: 0 };
 }
 
 export const Found: MessageFns<Found> = {
@@ -1545,11 +1545,11 @@ export const Found: MessageFns<Found> = {
     if (message.kind !== 0) {
       writer.uint32(24).int32(message.kind);
     }
-    if (message.length !== 0n) {
-      if (BigInt.asUintN(64, message.length) !== message.length) {
-        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+    if (message.length !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.length)) !== BigInt(message.length)) {
+        throw new globalThis.Error("value provided for field BigInt(message.length) of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.length);
+      writer.uint32(32).uint64(BigInt(message.length));
     }
     if (message.holders !== 0) {
       writer.uint32(40).uint32(message.holders);
@@ -1599,7 +1599,7 @@ export const Found: MessageFns<Found> = {
               break;
             }
 
-            message.length = reader.uint64() as bigint;
+            message.length = longToNumber(reader.uint64());
             continue;
           }
           case 5: {
@@ -1630,7 +1630,7 @@ export const Found: MessageFns<Found> = {
     message.fileId = object.fileId ?? "";
     message.path = object.path ?? "";
     message.kind = object.kind ?? 0;
-    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
+    message.length = object.length ?? 0;
     message.holders = object.holders ?? 0;
     return message;
   },
@@ -2105,10 +2105,10 @@ function createBaseTransfer(): Transfer {
     fileId: "",
     path: "",
     kind: 0,
-    length: 0n,
-    verified: 0n,
-    rate: 0n,
-    leftMs: 0n,
+    length: 0,
+    verified: 0,
+    rate: 0,
+    leftMs: 0,
     sources: [],
     reason: "",
     detail: "",
@@ -2135,29 +2135,29 @@ export const Transfer: MessageFns<Transfer> = {
     if (message.kind !== 0) {
       writer.uint32(48).int32(message.kind);
     }
-    if (message.length !== 0n) {
-      if (BigInt.asUintN(64, message.length) !== message.length) {
-        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+    if (message.length !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.length)) !== BigInt(message.length)) {
+        throw new globalThis.Error("value provided for field BigInt(message.length) of type uint64 too large");
       }
-      writer.uint32(56).uint64(message.length);
+      writer.uint32(56).uint64(BigInt(message.length));
     }
-    if (message.verified !== 0n) {
-      if (BigInt.asUintN(64, message.verified) !== message.verified) {
-        throw new globalThis.Error("value provided for field message.verified of type uint64 too large");
+    if (message.verified !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.verified)) !== BigInt(message.verified)) {
+        throw new globalThis.Error("value provided for field BigInt(message.verified) of type uint64 too large");
       }
-      writer.uint32(64).uint64(message.verified);
+      writer.uint32(64).uint64(BigInt(message.verified));
     }
-    if (message.rate !== 0n) {
-      if (BigInt.asUintN(64, message.rate) !== message.rate) {
-        throw new globalThis.Error("value provided for field message.rate of type uint64 too large");
+    if (message.rate !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.rate)) !== BigInt(message.rate)) {
+        throw new globalThis.Error("value provided for field BigInt(message.rate) of type uint64 too large");
       }
-      writer.uint32(72).uint64(message.rate);
+      writer.uint32(72).uint64(BigInt(message.rate));
     }
-    if (message.leftMs !== 0n) {
-      if (BigInt.asUintN(64, message.leftMs) !== message.leftMs) {
-        throw new globalThis.Error("value provided for field message.leftMs of type uint64 too large");
+    if (message.leftMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.leftMs)) !== BigInt(message.leftMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.leftMs) of type uint64 too large");
       }
-      writer.uint32(80).uint64(message.leftMs);
+      writer.uint32(80).uint64(BigInt(message.leftMs));
     }
     for (const v of message.sources) {
       SourceProgress.encode(v!, writer.uint32(90).fork()).join();
@@ -2237,7 +2237,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.length = reader.uint64() as bigint;
+            message.length = longToNumber(reader.uint64());
             continue;
           }
           case 8: {
@@ -2245,7 +2245,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.verified = reader.uint64() as bigint;
+            message.verified = longToNumber(reader.uint64());
             continue;
           }
           case 9: {
@@ -2253,7 +2253,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.rate = reader.uint64() as bigint;
+            message.rate = longToNumber(reader.uint64());
             continue;
           }
           case 10: {
@@ -2261,7 +2261,7 @@ export const Transfer: MessageFns<Transfer> = {
               break;
             }
 
-            message.leftMs = reader.uint64() as bigint;
+            message.leftMs = longToNumber(reader.uint64());
             continue;
           }
           case 11: {
@@ -2311,10 +2311,10 @@ export const Transfer: MessageFns<Transfer> = {
     message.fileId = object.fileId ?? "";
     message.path = object.path ?? "";
     message.kind = object.kind ?? 0;
-    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
-    message.verified = (object.verified !== undefined && object.verified !== null) ? BigInt(object.verified) : 0n;
-    message.rate = (object.rate !== undefined && object.rate !== null) ? BigInt(object.rate) : 0n;
-    message.leftMs = (object.leftMs !== undefined && object.leftMs !== null) ? BigInt(object.leftMs) : 0n;
+    message.length = object.length ?? 0;
+    message.verified = object.verified ?? 0;
+    message.rate = object.rate ?? 0;
+    message.leftMs = object.leftMs ?? 0;
     message.sources = object.sources?.map((e) => SourceProgress.fromPartial(e)) || [];
     message.reason = object.reason ?? "";
     message.detail = object.detail ?? "";
@@ -2323,7 +2323,7 @@ export const Transfer: MessageFns<Transfer> = {
 };
 
 function createBaseSourceProgress(): SourceProgress {
-  return { memberId: "", name: "", state: 0, isRelayed: false, bytes: 0n, rate: 0n, detail: "" };
+  return { memberId: "", name: "", state: 0, isRelayed: false, bytes: 0, rate: 0, detail: "" };
 }
 
 export const SourceProgress: MessageFns<SourceProgress> = {
@@ -2340,17 +2340,17 @@ export const SourceProgress: MessageFns<SourceProgress> = {
     if (message.isRelayed !== false) {
       writer.uint32(32).bool(message.isRelayed);
     }
-    if (message.bytes !== 0n) {
-      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
-        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+    if (message.bytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.bytes)) !== BigInt(message.bytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.bytes) of type uint64 too large");
       }
-      writer.uint32(40).uint64(message.bytes);
+      writer.uint32(40).uint64(BigInt(message.bytes));
     }
-    if (message.rate !== 0n) {
-      if (BigInt.asUintN(64, message.rate) !== message.rate) {
-        throw new globalThis.Error("value provided for field message.rate of type uint64 too large");
+    if (message.rate !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.rate)) !== BigInt(message.rate)) {
+        throw new globalThis.Error("value provided for field BigInt(message.rate) of type uint64 too large");
       }
-      writer.uint32(48).uint64(message.rate);
+      writer.uint32(48).uint64(BigInt(message.rate));
     }
     if (message.detail !== "") {
       writer.uint32(58).string(message.detail);
@@ -2408,7 +2408,7 @@ export const SourceProgress: MessageFns<SourceProgress> = {
               break;
             }
 
-            message.bytes = reader.uint64() as bigint;
+            message.bytes = longToNumber(reader.uint64());
             continue;
           }
           case 6: {
@@ -2416,7 +2416,7 @@ export const SourceProgress: MessageFns<SourceProgress> = {
               break;
             }
 
-            message.rate = reader.uint64() as bigint;
+            message.rate = longToNumber(reader.uint64());
             continue;
           }
           case 7: {
@@ -2448,8 +2448,8 @@ export const SourceProgress: MessageFns<SourceProgress> = {
     message.name = object.name ?? "";
     message.state = object.state ?? 0;
     message.isRelayed = object.isRelayed ?? false;
-    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
-    message.rate = (object.rate !== undefined && object.rate !== null) ? BigInt(object.rate) : 0n;
+    message.bytes = object.bytes ?? 0;
+    message.rate = object.rate ?? 0;
     message.detail = object.detail ?? "";
     return message;
   },
@@ -3301,7 +3301,7 @@ export const ListSharedRequest: MessageFns<ListSharedRequest> = {
 };
 
 function createBaseListSharedResponse(): ListSharedResponse {
-  return { files: [], next: "", pending: 0n, root: "" };
+  return { files: [], next: "", pending: 0, root: "" };
 }
 
 export const ListSharedResponse: MessageFns<ListSharedResponse> = {
@@ -3312,11 +3312,11 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
     if (message.next !== "") {
       writer.uint32(18).string(message.next);
     }
-    if (message.pending !== 0n) {
-      if (BigInt.asUintN(64, message.pending) !== message.pending) {
-        throw new globalThis.Error("value provided for field message.pending of type uint64 too large");
+    if (message.pending !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.pending)) !== BigInt(message.pending)) {
+        throw new globalThis.Error("value provided for field BigInt(message.pending) of type uint64 too large");
       }
-      writer.uint32(24).uint64(message.pending);
+      writer.uint32(24).uint64(BigInt(message.pending));
     }
     if (message.root !== "") {
       writer.uint32(34).string(message.root);
@@ -3358,7 +3358,7 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
               break;
             }
 
-            message.pending = reader.uint64() as bigint;
+            message.pending = longToNumber(reader.uint64());
             continue;
           }
           case 4: {
@@ -3388,14 +3388,14 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
     const message = createBaseListSharedResponse();
     message.files = object.files?.map((e) => SharedFile.fromPartial(e)) || [];
     message.next = object.next ?? "";
-    message.pending = (object.pending !== undefined && object.pending !== null) ? BigInt(object.pending) : 0n;
+    message.pending = object.pending ?? 0;
     message.root = object.root ?? "";
     return message;
   },
 };
 
 function createBaseSharedFile(): SharedFile {
-  return { path: "", fileId: "", length: 0n, modifiedMs: 0n, refused: "" };
+  return { path: "", fileId: "", length: 0, modifiedMs: 0, refused: "" };
 }
 
 export const SharedFile: MessageFns<SharedFile> = {
@@ -3406,17 +3406,17 @@ export const SharedFile: MessageFns<SharedFile> = {
     if (message.fileId !== "") {
       writer.uint32(18).string(message.fileId);
     }
-    if (message.length !== 0n) {
-      if (BigInt.asUintN(64, message.length) !== message.length) {
-        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+    if (message.length !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.length)) !== BigInt(message.length)) {
+        throw new globalThis.Error("value provided for field BigInt(message.length) of type uint64 too large");
       }
-      writer.uint32(24).uint64(message.length);
+      writer.uint32(24).uint64(BigInt(message.length));
     }
-    if (message.modifiedMs !== 0n) {
-      if (BigInt.asUintN(64, message.modifiedMs) !== message.modifiedMs) {
-        throw new globalThis.Error("value provided for field message.modifiedMs of type uint64 too large");
+    if (message.modifiedMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.modifiedMs)) !== BigInt(message.modifiedMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.modifiedMs) of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.modifiedMs);
+      writer.uint32(32).uint64(BigInt(message.modifiedMs));
     }
     if (message.refused !== "") {
       writer.uint32(42).string(message.refused);
@@ -3458,7 +3458,7 @@ export const SharedFile: MessageFns<SharedFile> = {
               break;
             }
 
-            message.length = reader.uint64() as bigint;
+            message.length = longToNumber(reader.uint64());
             continue;
           }
           case 4: {
@@ -3466,7 +3466,7 @@ export const SharedFile: MessageFns<SharedFile> = {
               break;
             }
 
-            message.modifiedMs = reader.uint64() as bigint;
+            message.modifiedMs = longToNumber(reader.uint64());
             continue;
           }
           case 5: {
@@ -3496,44 +3496,42 @@ export const SharedFile: MessageFns<SharedFile> = {
     const message = createBaseSharedFile();
     message.path = object.path ?? "";
     message.fileId = object.fileId ?? "";
-    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
-    message.modifiedMs = (object.modifiedMs !== undefined && object.modifiedMs !== null)
-      ? BigInt(object.modifiedMs)
-      : 0n;
+    message.length = object.length ?? 0;
+    message.modifiedMs = object.modifiedMs ?? 0;
     message.refused = object.refused ?? "";
     return message;
   },
 };
 
 function createBaseLimits(): Limits {
-  return { up: 0n, down: 0n, offerQuota: 0n, offerUsed: 0n };
+  return { up: 0, down: 0, offerQuota: 0, offerUsed: 0 };
 }
 
 export const Limits: MessageFns<Limits> = {
   encode(message: Limits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.up !== 0n) {
-      if (BigInt.asUintN(64, message.up) !== message.up) {
-        throw new globalThis.Error("value provided for field message.up of type uint64 too large");
+    if (message.up !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.up)) !== BigInt(message.up)) {
+        throw new globalThis.Error("value provided for field BigInt(message.up) of type uint64 too large");
       }
-      writer.uint32(8).uint64(message.up);
+      writer.uint32(8).uint64(BigInt(message.up));
     }
-    if (message.down !== 0n) {
-      if (BigInt.asUintN(64, message.down) !== message.down) {
-        throw new globalThis.Error("value provided for field message.down of type uint64 too large");
+    if (message.down !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.down)) !== BigInt(message.down)) {
+        throw new globalThis.Error("value provided for field BigInt(message.down) of type uint64 too large");
       }
-      writer.uint32(16).uint64(message.down);
+      writer.uint32(16).uint64(BigInt(message.down));
     }
-    if (message.offerQuota !== 0n) {
-      if (BigInt.asUintN(64, message.offerQuota) !== message.offerQuota) {
-        throw new globalThis.Error("value provided for field message.offerQuota of type uint64 too large");
+    if (message.offerQuota !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.offerQuota)) !== BigInt(message.offerQuota)) {
+        throw new globalThis.Error("value provided for field BigInt(message.offerQuota) of type uint64 too large");
       }
-      writer.uint32(24).uint64(message.offerQuota);
+      writer.uint32(24).uint64(BigInt(message.offerQuota));
     }
-    if (message.offerUsed !== 0n) {
-      if (BigInt.asUintN(64, message.offerUsed) !== message.offerUsed) {
-        throw new globalThis.Error("value provided for field message.offerUsed of type uint64 too large");
+    if (message.offerUsed !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.offerUsed)) !== BigInt(message.offerUsed)) {
+        throw new globalThis.Error("value provided for field BigInt(message.offerUsed) of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.offerUsed);
+      writer.uint32(32).uint64(BigInt(message.offerUsed));
     }
     return writer;
   },
@@ -3556,7 +3554,7 @@ export const Limits: MessageFns<Limits> = {
               break;
             }
 
-            message.up = reader.uint64() as bigint;
+            message.up = longToNumber(reader.uint64());
             continue;
           }
           case 2: {
@@ -3564,7 +3562,7 @@ export const Limits: MessageFns<Limits> = {
               break;
             }
 
-            message.down = reader.uint64() as bigint;
+            message.down = longToNumber(reader.uint64());
             continue;
           }
           case 3: {
@@ -3572,7 +3570,7 @@ export const Limits: MessageFns<Limits> = {
               break;
             }
 
-            message.offerQuota = reader.uint64() as bigint;
+            message.offerQuota = longToNumber(reader.uint64());
             continue;
           }
           case 4: {
@@ -3580,7 +3578,7 @@ export const Limits: MessageFns<Limits> = {
               break;
             }
 
-            message.offerUsed = reader.uint64() as bigint;
+            message.offerUsed = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -3600,12 +3598,10 @@ export const Limits: MessageFns<Limits> = {
   },
   fromPartial<I extends Exact<DeepPartial<Limits>, I>>(object: I): Limits {
     const message = createBaseLimits();
-    message.up = (object.up !== undefined && object.up !== null) ? BigInt(object.up) : 0n;
-    message.down = (object.down !== undefined && object.down !== null) ? BigInt(object.down) : 0n;
-    message.offerQuota = (object.offerQuota !== undefined && object.offerQuota !== null)
-      ? BigInt(object.offerQuota)
-      : 0n;
-    message.offerUsed = (object.offerUsed !== undefined && object.offerUsed !== null) ? BigInt(object.offerUsed) : 0n;
+    message.up = object.up ?? 0;
+    message.down = object.down ?? 0;
+    message.offerQuota = object.offerQuota ?? 0;
+    message.offerUsed = object.offerUsed ?? 0;
     return message;
   },
 };
@@ -4058,6 +4054,17 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
