@@ -12,9 +12,9 @@ export async function limit({ given, daemon, io }: Asked): Promise<void> {
   const isSet = up !== undefined || down !== undefined || offers !== undefined;
   const { limits } = isSet
     ? await peer.setLimits({
-        ...(up === undefined ? {} : { up }),
-        ...(down === undefined ? {} : { down }),
-        ...(offers === undefined ? {} : { offerQuota: offers }),
+        ...(up === undefined ? {} : { up: BigInt(up) }),
+        ...(down === undefined ? {} : { down: BigInt(down) }),
+        ...(offers === undefined ? {} : { offerQuota: BigInt(offers) }),
       })
     : await peer.getLimits({});
   if (limits === undefined) return;
