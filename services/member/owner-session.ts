@@ -17,6 +17,9 @@ export interface SessionNeeds {
   readonly warn: (line: string) => void;
 }
 
+/** Less than that of whoever asks, in milliseconds. */
+const patienceMs = 4_000;
+
 /** Its being there says that the member is logged out, over a restart too. */
 export function loggedOutFile(dataDir: string): string {
   return join(memberDir(dataDir), 'logged-out');
@@ -38,18 +41,30 @@ export function createOwnerSession(needs: SessionNeeds): Handlers<typeof Session
         );
       if (password !== '') ({ token } = await directory.login({ username: own, password, addresses: [] }, { signal }));
       await rm(loggedOutFile(dataDir), { force: true });
-      const { leaseMs } = await presence.enter(signal);
-      return { account: own, leaseMs };
+      const late = AbortSignal.timeout(patienceMs);
+      try {
+        const { leaseMs } = await presence.enter(AbortSignal.any([signal, late]));
+        return { account: own, leaseMs };
+      } catch (error) {
+        if (!late.aborted) throw error;
+        throw new CallFailure(
+          'UNAVAILABLE',
+          'SESSION_AWAY',
+          'the directory does not answer: this member logs in as soon as it does',
+          { cause: error },
+        );
+      }
     },
     async logOut(_request, { signal }) {
       await writeFile(loggedOutFile(dataDir), '', { mode: 0o600 });
       await presence.leave();
       const ended = token;
       token = '';
+      const asked = { signal, deadlineMs: patienceMs };
       try {
-        if (ended !== '') await directory.logout({ token: ended }, { signal });
         // By its key, or its own session over REST.
-        await directory.logout({ token: '' }, { signal });
+        await directory.logout({ token: '' }, asked);
+        if (ended !== '') await directory.logout({ token: ended }, asked);
         return { isTold: true };
       } catch (error) {
         warn(`the directory was not told of the logout, and finds out when the lease ends: ${messageOf(error)}`);

@@ -114,10 +114,16 @@ function showProgress({ given, io }: Asked): Progress {
 function drawnProgress(write: (text: string) => void, columns: () => number, env: Asked['io']['env']): Progress {
   const live = new LiveLines(write, columns);
   const glyphs = glyphsFor(env);
+  let latest: TransferView | undefined;
+  // The last column stays free: some terminals would break the line.
+  const lines = (transfer: TransferView): string[] => transferLines(transfer, columns() - 1, glyphs);
   return {
-    // The last column stays free: some terminals would break the line.
-    show: transfer => live.update(() => transferLines(transfer, columns() - 1, glyphs)),
-    close: () => live.close(),
+    show(transfer) {
+      latest = transfer;
+      live.update(() => lines(transfer));
+    },
+    // Who gave what is said by the line that follows.
+    close: () => live.close(latest?.state === 'done' ? lines({ ...latest, sources: [] }) : undefined),
   };
 }
 

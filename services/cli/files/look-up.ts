@@ -8,6 +8,9 @@ import { type FoundView, foundView } from './transfer-view.ts';
 
 export type PeerClient = Client<typeof PeerServiceDefinition>;
 
+/** More than that of the member when it asks the directory, in milliseconds: its reason is better than ours. */
+const patienceMs = 15_000;
+
 /** Files that an id's beginning is looked for among. */
 const mostLookedAt = 20_000;
 
@@ -21,7 +24,7 @@ export async function searchAll(
 ): Promise<FoundView[]> {
   const all: FoundView[] = [];
   for (let after = ''; ; ) {
-    const { found, next } = await peer.search({ ...anything, ...query, after });
+    const { found, next } = await peer.search({ ...anything, ...query, after }, { deadlineMs: patienceMs });
     all.push(...found.map(foundView));
     if (most !== undefined && all.length >= most) return all.slice(0, most);
     if (next === '' || next === after) return all;
@@ -73,7 +76,7 @@ export async function sourcesOf(
   most: number,
   among: readonly string[],
 ): Promise<string[]> {
-  const { holders } = await peer.locate({ fileId });
+  const { holders } = await peer.locate({ fileId }, { deadlineMs: patienceMs });
   const able = holders.filter(({ memberId }) => among.length === 0 || among.includes(memberId));
   if (able.length === 0) throw new Failure('FILES_NOT_FOUND', `nobody who is there now has ${fileId}`);
   return able

@@ -5,19 +5,26 @@ import { formatBytes, formatRate, formatShare, formatTime } from './units.ts';
 
 /** Sources that get a line each. */
 const mostSources = 8;
-const narrow = 60;
+const widestBar = 40;
+const narrowestBar = 10;
 
 /** A transfer on a terminal: a line with a bar, and one for each source; none wider than `columns`. */
 export function transferLines(transfer: TransferView, columns: number, glyphs: Glyphs): string[] {
-  const nameColumns = Math.max(8, Math.min(32, Math.floor(columns / 3)));
-  const name = column(visible(lastName(transfer.path) || transfer.fileId), nameColumns);
-  const shown = transfer.sources.slice(0, mostSources).map(source => sourceLine(source, nameColumns));
-  const more = transfer.sources.length - shown.length;
+  const { path, fileId, sources } = transfer;
+  const name = visible(lastName(path) || fileId.slice(0, 12));
+  const shown = sources.slice(0, mostSources).map(source => ({ source, who: `  ${whoIs(source)}` }));
+  const longest = Math.max(8, ...[name, ...shown.map(({ who }) => who)].map(widthOf));
+  const nameColumns = Math.min(longest, Math.max(8, Math.min(32, Math.floor(columns / 3))));
+  const more = sources.length - shown.length;
   return [
-    `${name}  ${progress(transfer, columns - nameColumns - 2, glyphs)}`,
-    ...shown,
+    `${column(name, nameColumns)}  ${progress(transfer, columns - nameColumns - 2, glyphs)}`,
+    ...shown.map(({ source, who }) => `${column(who, nameColumns)}  ${sourceLine(source)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
-  ].map(line => cutEnd(line, columns));
+  ].map(line => cutEnd(line.trimEnd(), columns));
+}
+
+function whoIs({ name, memberId }: SourceView): string {
+  return `${visible(name) || 'member'} ${memberId.slice(0, 6)}`;
 }
 
 function progress(transfer: TransferView, columns: number, glyphs: Glyphs): string {
@@ -25,33 +32,39 @@ function progress(transfer: TransferView, columns: number, glyphs: Glyphs): stri
   if (state === 'locating') return length > 0 ? `${figures(transfer)}  ${wordsOf(transfer)}` : wordsOf(transfer);
   if (state === 'held' || state === 'failed' || state === 'cancelled')
     return `${formatShare(verified, length).padStart(5)}  ${wordsOf(transfer)}`;
-  const behind = [
-    formatShare(verified, length).padStart(5),
-    ...(columns > narrow - 20 ? [figures(transfer)] : []),
-    ...(state === 'paused' ? ['paused'] : []),
-    ...(state === 'moving' ? [formatRate(rate).padStart(10)] : []),
-    ...(state === 'moving' && leftMs !== undefined ? [`${formatTime(leftMs)} left`] : []),
-  ].join('  ');
-  const bar = Math.min(40, columns - widthOf(behind) - 2);
-  return bar < 5 ? behind.trimStart() : `${formatBar(length === 0 ? 1 : verified / length, bar, glyphs)}  ${behind}`;
+  const percent = formatShare(verified, length).padStart(5);
+  const left = state === 'moving' && leftMs !== undefined ? [`${formatTime(leftMs)} left`] : [];
+  const now = state === 'moving' ? [formatRate(rate).padStart(10)] : state === 'paused' ? [state] : [];
+  // What there is no room for beside a bar is left out, the least important first.
+  const arrangements = [
+    [percent, figures(transfer), ...now, ...left],
+    [percent, ...now, ...left],
+    [percent, ...now],
+    [percent],
+  ];
+  for (const parts of arrangements) {
+    const behind = parts.join('  ');
+    const bar = Math.min(widestBar, columns - widthOf(behind) - 2);
+    if (bar >= narrowestBar) return `${formatBar(length === 0 ? 1 : verified / length, bar, glyphs)}  ${behind}`;
+  }
+  return percent;
 }
 
 function figures({ verified, length }: TransferView): string {
   return `${formatBytes(verified)} of ${formatBytes(length)}`;
 }
 
-function sourceLine({ memberId, name, state, way, bytes, rate, detail }: SourceView, nameColumns: number): string {
-  const who = column(`  ${visible(name) || 'member'} ${memberId.slice(0, 6)}`, nameColumns);
+function sourceLine(source: SourceView): string {
+  const { state, way, bytes } = source;
   const how = state === 'connecting' ? 'connecting' : way;
-  const now =
-    state === 'moving'
-      ? formatRate(rate)
-      : state === 'banned'
-        ? `out: ${visible(detail) || 'it sent wrong bytes'}`
-        : state === 'connecting'
-          ? ''
-          : [state, visible(detail)].filter(Boolean).join(': ');
-  return `${who}  ${how.padEnd(10)}  ${formatBytes(bytes).padStart(10)}  ${now}`.trimEnd();
+  return `${how.padEnd(10)}  ${formatBytes(bytes).padStart(10)}  ${nowOf(source)}`;
+}
+
+function nowOf({ state, rate, detail }: SourceView): string {
+  const why = visible(detail);
+  if (state === 'moving') return formatRate(rate).padStart(10);
+  if (state === 'banned') return `out: ${why || 'it sent wrong bytes'}`;
+  return state === 'connecting' ? why : [state, why].filter(Boolean).join(': ');
 }
 
 /** The same where lines cannot be drawn again. */
