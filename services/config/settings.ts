@@ -361,7 +361,7 @@ export const settings = {
     commands: members,
   }),
   'member.share': setting(optional(text), undefined, {
-    doc: 'Folder whose files are shared with other members; none: nothing is shared.',
+    doc: 'Folder whose files are shared with other members, and where downloads go; none: `share` in the data directory.',
     flag: { name: 'share', value: 'DIR' },
     commands: members,
   }),

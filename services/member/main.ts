@@ -6,7 +6,7 @@ import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient } from '../directory/client.ts';
+import { announcementOf, type DirectoryClient, deltasOf, directoryClient, snapshotOf } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
 import { claim } from '../lib/claim.ts';
@@ -14,6 +14,7 @@ import { Failure } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
+import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
@@ -39,6 +40,7 @@ export const run: Run = async (config, stop, io) => {
     const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
     const { account } = certificateFacts(certificate);
     const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
+    const share = config.member.share === undefined ? undefined : resolve(io.cwd, config.member.share);
     const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
     const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
     try {
@@ -47,7 +49,7 @@ export const run: Run = async (config, stop, io) => {
           ...{ bus, keys, revocations, warn, log, now },
           directory: directoryOf(bus, membership, account, config.member),
           isDirectoryOverBus: directoryUrl === undefined,
-          parts: [],
+          parts: [host => startPeer(host, { share, announcing: { announcementOf, deltasOf, snapshotOf } })],
           clock: () => performance.now(),
           random: Math.random,
           onStop: () => ending.abort(),

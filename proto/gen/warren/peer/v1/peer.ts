@@ -146,6 +146,8 @@ export interface FetchPiecesRequest {
   runs: PieceRun[];
   /** Why it is asked for, for the sender's log and figures: unguessable, the same for all calls of one transfer. */
   transferId: string;
+  /** Bytes of data in a frame at most; 0: 256 KiB. Less where the way takes less at once. */
+  frameBytes: number;
 }
 
 export interface FetchPiecesResponse {
@@ -661,7 +663,7 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
 };
 
 function createBaseFetchPiecesRequest(): FetchPiecesRequest {
-  return { fileId: "", runs: [], transferId: "" };
+  return { fileId: "", runs: [], transferId: "", frameBytes: 0 };
 }
 
 export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
@@ -674,6 +676,9 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
     }
     if (message.transferId !== "") {
       writer.uint32(26).string(message.transferId);
+    }
+    if (message.frameBytes !== 0) {
+      writer.uint32(32).uint32(message.frameBytes);
     }
     return writer;
   },
@@ -715,6 +720,14 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
             message.transferId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.frameBytes = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -735,6 +748,7 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
     message.fileId = object.fileId ?? "";
     message.runs = object.runs?.map((e) => PieceRun.fromPartial(e)) || [];
     message.transferId = object.transferId ?? "";
+    message.frameBytes = object.frameBytes ?? 0;
     return message;
   },
 };
