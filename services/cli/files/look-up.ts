@@ -14,7 +14,7 @@ const patienceMs = 15_000;
 /** Files that an id's beginning is looked for among. */
 const mostLookedAt = 20_000;
 
-const anything = { words: '', prefix: '', type: '', minLength: 0, maxLength: 0, limit: 0, after: '' };
+const anything = { words: '', prefix: '', type: '', minLength: 0, maxLength: 0, limit: 1_000, after: '' };
 
 /** Page after page. @param most found at most; undefined: all */
 export async function searchAll(

@@ -84,7 +84,13 @@ export function isOver({ state }: TransferView): boolean {
 }
 
 export function foundView({ fileId, path, kind, length, holders }: Found) {
-  return { fileId, path, kind: kindOf(kind), length, holders };
+  return {
+    fileId,
+    path,
+    kind: kind === ContentKind.CONTENT_KIND_UNSPECIFIED ? undefined : kindOf(kind),
+    length,
+    holders,
+  };
 }
 export type FoundView = ReturnType<typeof foundView>;
 

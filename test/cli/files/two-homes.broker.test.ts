@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Network, warren } from '../../directory/network-of-processes.ts';
+import { sampleContent } from '../../peer/parts/content.ts';
+import { Member } from '../../peer/parts/member.ts';
+import { ownBroker, temporaryDir } from '../../support/broker.ts';
+import { until } from '../../support/until.ts';
+import { spawnWarren } from '../../support/warren-process.ts';
+
+const MiB = 2 ** 20;
+
+async function twoHomes() {
+  const network = await Network.start(await ownBroker({ management: true }));
+  const [ann, bob] = [await Member.join(network, 'ann'), await Member.join(network, 'bob')];
+  await Promise.all([ann.start(), bob.start()]);
+  return { ann, bob };
+}
+
+function files(member: Member, ...argv: string[]) {
+  return warren(['files', ...argv, '--data', member.home]);
+}
+
+/** As a user would: again until it is there. */
+function found(member: Member, words: string) {
+  return until(
+    () => files(member, 'search', words),
+    ({ code }) => code === 0,
+    30_000,
+  );
+}
+
+function sha256sum(file: string): string {
+  return execFileSync('sha256sum', [file], { encoding: 'utf8' }).slice(0, 64);
+}
+
+test('one shares a folder; the other searches, gets, is killed half way, types the same again, and has the same bytes', async () => {
+  const { ann, bob } = await twoHomes();
+  const folder = join(await temporaryDir(), 'holiday');
+  await mkdir(join(folder, 'day one'), { recursive: true });
+  const film = join(folder, 'day one', 'rabbit film.bin');
+  await writeFile(film, sampleContent(48 * MiB + 17).bytes);
+  await writeFile(join(folder, 'notes.txt'), 'much grass\n');
+
+  expect(await files(bob, 'list')).toMatchObject({
+    code: 0,
+    out: '',
+    err: expect.stringContaining('nothing is shared yet'),
+  });
+  expect(await files(ann, 'share', folder)).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^holiday is shared/),
+  });
+  const { out } = await found(bob, 'rabbit fi');
+  expect(out).toMatch(
+    /^ID +SIZE {2}HAVE IT {2}NAME\n[0-9a-f]{64} {2}48\.0 MiB {8}1 {2}holiday\/day one\/rabbit film\.bin\n$/,
+  );
+  expect((await files(ann, 'list')).out).toContain(out.slice(out.indexOf('\n') + 1, out.indexOf('\n') + 65));
+  expect(await files(bob, 'search', 'rabbit', '--type', 'pdf')).toMatchObject({ code: 4, out: '' });
+
+  expect(await files(bob, 'limit', '--down', '8M')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('down    8.0 MiB/s'),
+  });
+  const get = ['files', 'get', 'rabbit film.bin', '--data', bob.home];
+  const events = await spawnWarren([...get, '--json']);
+  await events.line(/"verified":(?:2\d{7}|3\d{7})\b/);
+  await bob.kill();
+  expect(await events.exit).toBe(3);
+  expect(events.lines.at(-1)).toBe(
+    `warren: the member of ${bob.home} has ended: warren member --data ${bob.home}, and then the same command again`,
+  );
+  expect(await warren(get)).toMatchObject({
+    code: 3,
+    err: `warren: no member runs for ${bob.home}: warren member --data ${bob.home}\n`,
+  });
+
+  await bob.start();
+  // What was there is there: the first that is heard says so.
+  const again = await spawnWarren([...get, '--json']);
+  const first: unknown = JSON.parse(await again.line(/"state":"moving".*"verified":[1-9]/));
+  expect((first as { verified: number }).verified).toBeGreaterThan(16 * MiB);
+  again.kill('SIGINT');
+  expect(await again.exit).toBe(130);
+  expect(again.lines.at(-1)).toMatch(
+    /^warren: paused at \d\d %; to go on: warren files get 'rabbit film\.bin' --data /,
+  );
+  expect((await files(bob, 'status')).out).toMatch(/rabbit film\.bin: \d\d %, .* paused\n$/);
+  expect((await files(bob, 'limit', '--down', '0')).code).toBe(0);
+  const last = await warren(get);
+  expect(last).toMatchObject({ code: 0, out: `${join(bob.share, 'rabbit film.bin')}\n` });
+  expect(last.err).toMatch(/rabbit film\.bin: 48\.0 MiB in .* from ann directly\n$/);
+  expect(sha256sum(join(bob.share, 'rabbit film.bin'))).toBe(sha256sum(film));
+  // And once more: nothing is to be done.
+  expect(await warren(get)).toMatchObject({ code: 0, out: last.out, err: 'rabbit film.bin: it is here already\n' });
+  expect((await files(bob, 'status')).out).toMatch(/no transfers\n$/);
+}, 180_000);
