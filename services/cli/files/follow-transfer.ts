@@ -11,6 +11,7 @@ import { formatShare } from './units.ts';
 
 /** Where there is no terminal, in milliseconds. */
 const lineApartMs = 5_000;
+const firstLineMs = 1_000;
 const haltPatienceMs = 3_000;
 
 interface Followed {
@@ -162,22 +163,30 @@ function drawnProgress(write: (text: string) => void, columns: () => number, env
 
 function plainProgress(write: (text: string) => void): Progress {
   let latest: TransferView | undefined;
-  let saidState = '';
+  let saidState: string | undefined;
   const say = (): void => {
     if (latest === undefined || isOver(latest)) return;
     saidState = wordsOf(latest);
     write(`${transferLine(latest)}\n`);
   };
-  const timer = setInterval(say, lineApartMs);
+  let timer: NodeJS.Timeout | undefined;
+  // Of what is over in no time only the end is said.
+  const first = setTimeout(() => {
+    say();
+    timer = setInterval(say, lineApartMs);
+  }, firstLineMs);
   return {
     show(transfer) {
       latest = transfer;
-      if (wordsOf(transfer) !== saidState) say();
+      if (timer !== undefined && wordsOf(transfer) !== saidState) say();
     },
     end() {
       latest = undefined;
-      saidState = '';
+      saidState = undefined;
     },
-    close: () => clearInterval(timer),
+    close() {
+      clearTimeout(first);
+      clearInterval(timer);
+    },
   };
 }

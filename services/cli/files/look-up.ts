@@ -1,3 +1,4 @@
+import { relative, sep } from 'node:path';
 import type { PeerServiceDefinition } from '../../../proto/gen/warren/peer/v1/peer.ts';
 import { Failure } from '../../lib/failure.ts';
 import type { Client } from '../../lib/rpc/definition.ts';
@@ -88,4 +89,10 @@ export async function sourcesOf(
 /** Where the share is on this machine; empty: there is none. */
 export async function shareRoot(peer: PeerClient): Promise<string> {
   return (await peer.listShared({ path: '', after: '', limit: 1 })).root;
+}
+
+/** The path in a share of what is in its folder; undefined: it is not. */
+export function pathInShare(root: string, file: string): string | undefined {
+  const inside = root === '' ? '' : relative(root, file);
+  return inside === '' || inside === '..' || inside.startsWith(`..${sep}`) ? undefined : inside.split(sep).join('/');
 }

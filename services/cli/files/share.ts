@@ -6,6 +6,7 @@ import { jsonLine, visible } from '../visible.ts';
 import { askYes } from './ask.ts';
 import type { Asked } from './asked.ts';
 import { listShared } from './list.ts';
+import { pathInShare, shareRoot } from './look-up.ts';
 
 /** A large folder is copied in one call. */
 const copyPatienceMs = 3_600_000;
@@ -29,6 +30,9 @@ export async function share({ given, daemon, io, stop }: Asked): Promise<void> {
   const from = resolve(io.cwd, what);
   if ((await stat(from).catch(() => undefined)) === undefined)
     throw new Failure('CONFIG', `there is no ${visible(from)} to share`);
+  const inside = pathInShare(await shareRoot(peer), from);
+  if (inside !== undefined)
+    throw new Failure('CONFIG', `${visible(inside)} is in the share already (warren files list)`);
   const { path } = await peer.share(
     { from, to: given.one('--to') ?? '' },
     { deadlineMs: copyPatienceMs, signal: stop },

@@ -58,10 +58,12 @@ const sourceStates = {
 
 export function viewOf(transfer: Transfer): TransferView {
   const { transferId, direction, fileId, path, reason, detail } = transfer;
+  const isMoving = transfer.state === TransferPhase.TRANSFER_PHASE_MOVING;
+  const hasBegun = !isMoving || transfer.length > 0 || transfer.sources.length > 0;
   return {
     transferId,
     direction: direction === TransferDirection.TRANSFER_DIRECTION_UP ? 'up' : 'down',
-    state: (states as Record<number, TransferView['state']>)[transfer.state] ?? 'locating',
+    state: hasBegun ? ((states as Record<number, TransferView['state']>)[transfer.state] ?? 'locating') : 'locating',
     ...{ fileId, path, kind: kindOf(transfer.kind) },
     length: transfer.length,
     verified: transfer.verified,

@@ -8,6 +8,7 @@ import { Member } from '../../peer/parts/member.ts';
 import { ownBroker, temporaryDir } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
 import { spawnWarren } from '../../support/warren-process.ts';
+import { hasTerminal, openTerminal } from './terminal.ts';
 
 const MiB = 2 ** 20;
 
@@ -96,3 +97,54 @@ test('one shares a folder; the other searches, gets, is killed half way, types t
   expect(await warren(get)).toMatchObject({ code: 0, out: last.out, err: 'rabbit film.bin: it is here already\n' });
   expect((await files(bob, 'status')).out).toMatch(/no transfers\n$/);
 }, 180_000);
+
+test.skipIf(!hasTerminal)(
+  "the origin's menu does its five things",
+  async () => {
+    const { ann, bob } = await twoHomes();
+    await writeFile(join(ann.share, 'carrots.csv'), sampleContent(3 * MiB, 2).bytes);
+    await found(bob, 'carrots');
+    const mine = join(await temporaryDir(), 'turnips.csv');
+    await writeFile(mine, sampleContent(2 * MiB, 3).bytes);
+
+    const terminal = await openTerminal(['files', 'menu', '--data', bob.home], { columns: 110, rows: 50 });
+    const menu = ['1. Exit', '2. Download', '3. Upload', '4. List index', '5. Logout'];
+    const shown = await terminal.shows(/^> $|^>$/m);
+    expect(shown.split('\n')).toEqual(['logged in as bob', '', ...menu, '>']);
+
+    await terminal.type('2', 'Enter');
+    await terminal.shows(/^File to download \(name or id\):/m);
+    await terminal.type('carrots.csv', 'Enter');
+    await terminal.shows(new RegExp(`^${join(bob.share, 'carrots.csv')}$`, 'm'));
+    expect(sha256sum(join(bob.share, 'carrots.csv'))).toBe(sha256sum(join(ann.share, 'carrots.csv')));
+
+    await terminal.type('4', 'Enter');
+    await terminal.shows(/^[0-9a-f]{12} {2}3\.0 MiB {2}carrots\.csv$/m);
+
+    await terminal.type('3', 'Enter');
+    await terminal.shows(/^File to upload:/m);
+    await terminal.type(mine, 'Enter');
+    await terminal.shows(/^turnips\.csv: 2\.0 MiB in .* to ann directly$/m);
+    expect(sha256sum(join(ann.share, 'turnips.csv'))).toBe(sha256sum(mine));
+
+    // What is wrong is said, and the menu goes on.
+    await terminal.type('2', 'Enter', 'none.such', 'Enter');
+    await terminal.shows(/^no peer shares such a file$/m);
+    await terminal.type('9', 'Enter');
+    await terminal.shows(/^9 is none of them: a number from 1 to 5$/m);
+
+    await terminal.type('5', 'Enter');
+    expect((await terminal.shows(/^exit 0$/m)).split('\n').slice(-2)).toEqual(['logged out', 'exit 0']);
+    expect((await files(bob, 'status')).out).toContain('logged out (warren files login)');
+    // Now nobody is there to take it.
+    expect(await files(ann, 'put', 'turnips.csv')).toMatchObject({ code: 4 });
+
+    const again = await openTerminal(['files', 'menu', '--data', bob.home]);
+    await again.shows(/^>$/m);
+    expect((await files(bob, 'status')).out).toContain('directory up');
+    await again.type('1', 'Enter');
+    await again.shows(/^exit 0$/m);
+    expect((await files(bob, 'status')).out).toContain('directory up');
+  },
+  180_000,
+);
