@@ -53,9 +53,18 @@ export class Network {
   static async start(broker: LocalBroker): Promise<Network> {
     const dir = await temporaryDir();
     const network = new Network(dir, broker, await spawnDirectory(dir, broker));
-    onTestFinished(() => network.directory[Symbol.asyncDispose]());
+    // Vitest refuses outside of a test; there it is the caller's to close.
+    try {
+      onTestFinished(() => network.directory[Symbol.asyncDispose]());
+    } catch {}
     await network.isUp();
     return network;
+  }
+
+  /** One that was started in a `beforeAll`. */
+  async close(): Promise<void> {
+    await this.directory[Symbol.asyncDispose]();
+    await this.broker.close();
   }
 
   async isUp(): Promise<void> {

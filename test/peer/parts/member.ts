@@ -36,7 +36,10 @@ export class Member {
     if (code !== 0) throw new Error(err);
     const member = new Member(home, (await keptMemberKeys(home)).id);
     await mkdir(member.share);
-    onTestFinished(() => member.kill());
+    // Outside of a test it is the caller's.
+    try {
+      onTestFinished(() => member.kill());
+    } catch {}
     return member;
   }
 
@@ -77,6 +80,11 @@ export class Member {
   }
 }
 
+/** Several, that are up. */
+export async function startMembers(network: Network, ...users: string[]): Promise<Member[]> {
+  return Promise.all(users.map(async user => (await Member.join(network, user)).start()));
+}
+
 const anything = { words: '', prefix: '', type: '', minLength: 0, maxLength: 0, limit: 0, after: '' };
 
 export async function ended(
@@ -90,6 +98,19 @@ export async function ended(
   }
   if (last === undefined) throw new Error('the stream ended without a transfer');
   return last;
+}
+
+/** Until it is as wanted; what is not read any more goes on. */
+export async function seen(
+  stream: AsyncIterable<{ transfer: Transfer | undefined }>,
+  isMet: (transfer: Transfer) => boolean,
+): Promise<Transfer> {
+  for await (const { transfer } of stream) if (transfer !== undefined && isMet(transfer)) return transfer;
+  throw new Error('the stream ended before');
+}
+
+export function bytesFrom({ sources }: Transfer, member: Member): number {
+  return sources.find(({ memberId }) => memberId === member.id)?.bytes ?? 0;
 }
 
 export const done = { state: TransferPhase.TRANSFER_PHASE_DONE };
