@@ -8,7 +8,7 @@ export function transferEvents(before: TransferView | undefined, now: TransferVi
   const name = visible(lastName(now.path) || now.fileId.slice(0, 12));
   const events: string[] = [];
   if (before === undefined && !isOver(now))
-    events.push(`${name}: ${now.direction === 'up' ? 'going out' : 'coming in'}`);
+    events.push(`${name}: ${now.state === 'paused' ? 'paused' : now.direction === 'up' ? 'going out' : 'coming in'}`);
   if (before?.state !== now.state && now.state !== 'moving' && (before !== undefined || isOver(now)))
     events.push(`${name}: ${wordsOf(now)}`);
   if (before !== undefined && before.state !== 'moving' && now.state === 'moving') events.push(`${name}: moving`);

@@ -101,7 +101,7 @@ function viewFor({ given, io }: Asked): View {
     live.update(() => {
       const width = columns();
       const member = system?.member;
-      const shown = all.slice(-mostTransfers);
+      const shown = all.slice(-mostTransfers).map(each => (isOver(each) ? { ...each, sources: [] } : each));
       return [
         ...(member === undefined ? [] : [memberLine(member, true)]),
         '',

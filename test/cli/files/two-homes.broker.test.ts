@@ -148,3 +148,60 @@ test.skipIf(!hasTerminal)(
   },
   180_000,
 );
+
+test('names that several have, beginnings of ids, places and sources are taken as one would think', async () => {
+  const { ann, bob } = await twoHomes();
+  const odd = 'ünï – 漢字 \u200b👍.txt';
+  await mkdir(join(ann.share, 'a'));
+  await mkdir(join(ann.share, 'b'));
+  await writeFile(join(ann.share, 'a', 'same.txt'), 'one\n');
+  await writeFile(join(ann.share, 'b', 'same.txt'), 'two\n');
+  await writeFile(join(ann.share, odd), 'odd\n');
+  await until(
+    () => files(bob, 'list', '--network', '--json'),
+    ({ out }) => out.includes('"a"') && out.includes('"b"') && out.includes('👍'),
+    30_000,
+  );
+  const several = await files(bob, 'get', 'same.txt');
+  expect(several.code).toBe(5);
+  expect(several.out).toMatch(/^ID .*\n[0-9a-f]{64} .* [ab]\/same\.txt\n[0-9a-f]{64} .* [ab]\/same\.txt\n$/);
+  expect(several.err).toMatch(
+    /^warren: 2 different files are called same\.txt: take one by its id, as in warren files get [0-9a-f]{64}\n$/,
+  );
+
+  const [, id = ''] = /^([0-9a-f]{64}) .* b\/same\.txt$/m.exec(several.out) ?? [];
+  expect(await files(bob, 'get', id.slice(0, 12), '--to', 'mine/two.txt', '--sources', '1')).toMatchObject({
+    ...{ code: 0, out: `${join(bob.share, 'mine/two.txt')}\n` },
+  });
+  expect(await files(bob, 'get', 'a/same.txt', '--quiet')).toEqual({
+    code: 0,
+    out: `${join(bob.share, 'same.txt')}\n`,
+    err: '',
+  });
+  expect(await files(bob, 'get', odd)).toMatchObject({ code: 0 });
+  // For people what hides in it is shown; for programs it is as it is.
+  expect((await files(bob, 'list')).out).toContain('ünï – 漢字 \\u{200b}👍.txt\n');
+  const paths = (await files(bob, 'list', '--json')).out
+    .trim()
+    .split('\n')
+    .map(line => (JSON.parse(line) as { path: string }).path);
+  expect(paths.sort()).toEqual(['mine/two.txt', 'same.txt', odd].sort());
+
+  expect(await files(bob, 'get', 'f'.repeat(64))).toMatchObject({ code: 4, out: '' });
+  expect(await files(bob, 'cancel', 'nothing')).toMatchObject({ code: 4, out: '' });
+  expect(await files(bob, 'put', 'none.such')).toMatchObject({ code: 4, out: '' });
+  expect(await files(bob, 'share', '--stop', 'same.txt')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--yes'),
+  });
+  expect(await files(bob, 'share', '--stop', 'same.txt', '--yes')).toMatchObject({ code: 0 });
+  expect(await files(bob, 'share', join(bob.share, 'mine'))).toMatchObject({ code: 2 });
+  // Whom it is given to can be said, and may take nothing.
+  expect((await files(ann, 'limit', '--offers', '0')).out).toContain('offers  refused');
+  const mine = join(await temporaryDir(), 'big.bin');
+  await writeFile(mine, sampleContent(MiB, 9).bytes);
+  expect(await files(bob, 'put', mine, '--peer', ann.id)).toMatchObject({
+    code: 6,
+    err: expect.stringMatching(/big\.bin: failed: /),
+  });
+}, 180_000);
