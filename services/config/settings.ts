@@ -365,6 +365,11 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: members,
   }),
+  'member.origin_port': setting(optional(port), undefined, {
+    doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
+    flag: { name: 'origin-port', value: 'PORT' },
+    commands: members,
+  }),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type SettingKey = keyof typeof settings;

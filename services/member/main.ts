@@ -39,7 +39,7 @@ export const run: Run = async (config, stop, io) => {
     const keys = await keptMemberKeys(dataDir);
     const { brokerUrls, queueType, authorityCertificate, certificate, directoryAccount } = membership;
     const { account } = certificateFacts(certificate);
-    const { name = hostname(), host, port, advertise, directoryUrl } = config.member;
+    const { name = hostname(), host, port, advertise, directoryUrl, originPort } = config.member;
     const share = config.member.share === undefined ? undefined : resolve(io.cwd, config.member.share);
     const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
     const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
@@ -49,7 +49,7 @@ export const run: Run = async (config, stop, io) => {
           ...{ bus, keys, revocations, warn, log, now },
           directory: directoryOf(bus, membership, account, config.member),
           isDirectoryOverBus: directoryUrl === undefined,
-          parts: [host => startPeer(host, { share, announcing: { announcementOf, deltasOf, snapshotOf } })],
+          parts: [host => startPeer(host, { share, originPort, announcing: { announcementOf, deltasOf, snapshotOf } })],
           clock: () => performance.now(),
           random: Math.random,
           onStop: () => ending.abort(),

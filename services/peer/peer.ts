@@ -11,6 +11,8 @@ import { createDirectoryLocator } from './directory-locator.ts';
 import { hasRoom, removeStrays } from './download-file.ts';
 import { Limits } from './limits.ts';
 import { Offers } from './offers.ts';
+import { startOriginServer } from './origin-server.ts';
+import { createOriginService } from './origin-service.ts';
 import { createPeer } from './peer-service.ts';
 import { SwarmService } from './piece-frame.ts';
 import { Pulls } from './pulls.ts';
@@ -25,6 +27,8 @@ export interface PeerOptions {
   /** The folder that is shared, and into which downloads go; none: `share` in the data directory. */
   readonly share: string | undefined;
   readonly announcing: Announcing;
+  /** Where the origin's own clients are served, on loopback; none: nowhere. */
+  readonly originPort?: number | undefined;
 }
 
 /**
@@ -80,6 +84,14 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     const peer = createPeer({ host, index, share, transfers, locator, limits, platform });
     const swarm = served(SwarmService, createSwarm({ contents, swarms, limits, offers, clock }));
     transfers.resume();
+    const origin =
+      options.originPort === undefined
+        ? undefined
+        : await startOriginServer(options.originPort, createOriginService({ host, index, peer }), warn);
+    if (origin !== undefined) {
+      host.log(`the origin's clients are served at 127.0.0.1:${origin.port}`);
+      ends.push(() => origin.close());
+    }
     return {
       name: 'files',
       forMembers: [swarm],

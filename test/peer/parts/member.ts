@@ -9,7 +9,7 @@ import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { Client } from '../../../services/lib/rpc/definition.ts';
 import { connectToDaemon } from '../../../services/lib/rpc/local-daemon.ts';
 import { keptMemberKeys } from '../../../services/member/home.ts';
-import { type Network, warren } from '../../directory/network-of-processes.ts';
+import type { Network } from '../../directory/network-of-processes.ts';
 import { temporaryDir } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
 import { spawnWarren, type WarrenProcess } from '../../support/warren-process.ts';
@@ -30,10 +30,17 @@ export class Member {
     this.id = id;
   }
 
-  static async join(network: Network, user: string): Promise<Member> {
+  /** @param on as of `start` */
+  static async join(
+    network: Pick<Network, 'invite'>,
+    user: string,
+    on: readonly string[] = [],
+    env: Record<string, string> = {},
+  ): Promise<Member> {
     const home = await temporaryDir();
-    const { code, err } = await warren(['join', await network.invite(), '--data', home, '--user', user]);
-    if (code !== 0) throw new Error(err);
+    const argv = ['join', await network.invite(), '--data', home, '--user', user];
+    await using joining = await spawnWarren(argv, { USER: 'ann', ...env }, on);
+    if ((await joining.exit) !== 0) throw new Error(joining.lines.join('\n'));
     const member = new Member(home, (await keptMemberKeys(home)).id);
     await mkdir(member.share);
     // Outside of a test it is the caller's.
