@@ -8,7 +8,7 @@ import {
 import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/session.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
+import type { HostedPart, MemberHost, MemberSession, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
@@ -16,6 +16,7 @@ import { Changes } from '../lib/changes.ts';
 import { messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
+import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
@@ -165,13 +166,22 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
   ends.push(() => relays.close());
   const dialler = createDialler({ bus, relays, credentials: () => credentials, revocations, clock, random });
   ends.push(() => dialler.close());
+  let session: Handlers<typeof SessionServiceDefinition> | undefined;
+  const begun = () => {
+    if (session === undefined) throw new CallFailure('UNAVAILABLE', 'SESSION_EARLY', 'the member is just starting');
+    return session;
+  };
+  const memberSession: MemberSession = {
+    logIn: (account, signal) => begun().logIn(account, { address: 'owner', signal }),
+    logOut: signal => begun().logOut({}, { address: 'owner', signal }),
+  };
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
     for (const start of needs.parts) {
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType, directory },
         ...{ dial: dialler.dial, addresses: () => advertised, dataDir, now, clock, random, warn, log },
-        signal: ending.signal,
+        ...{ session: memberSession, signal: ending.signal },
       });
       parts.push(part);
       ends.push(() => part.close());
@@ -193,7 +203,7 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       },
     });
     ends.push(() => presence.close());
-    const session = createOwnerSession({ dataDir, presence, directory, warn, account: () => certificate.account });
+    session = createOwnerSession({ dataDir, presence, directory, warn, account: () => certificate.account });
     const endpoint = await startOwnerEndpoint(
       dataDir,
       withHealth([
