@@ -26,6 +26,8 @@ export interface MemberLink {
 
 /** Whether the member is among the active ones of the directory. */
 export interface MemberSession {
+  /** While it is not, the directory is not pinged: it would be back on the list. */
+  isLoggedIn(): boolean;
   /**
    * Puts it on the list, and keeps it there.
    * @param account empty: the member's own, without a password checked

@@ -29,7 +29,7 @@ import { keepConsuming } from './keep-consuming.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
 import { createOwnerSession, loggedOutFile } from './owner-session.ts';
-import { startPresence } from './presence.ts';
+import { type Presence, startPresence } from './presence.ts';
 import { ProxyTable } from './proxies.ts';
 import { ReachRecord } from './reach.ts';
 
@@ -171,15 +171,26 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     if (session === undefined) throw new CallFailure('UNAVAILABLE', 'SESSION_EARLY', 'the member is just starting');
     return session;
   };
+  const wasOut = existsSync(loggedOutFile(dataDir));
+  let presence: Presence | undefined;
   const memberSession: MemberSession = {
+    isLoggedIn: () => !(presence?.isOut ?? wasOut),
     logIn: (account, signal) => begun().logIn(account, { address: 'owner', signal }),
     logOut: signal => begun().logOut({}, { address: 'owner', signal }),
+  };
+  const directoryOfParts: MemberHost['directory'] = {
+    ...directory,
+    ping: async (request, options) => {
+      if (!memberSession.isLoggedIn()) throw new CallFailure('FAILED_PRECONDITION', 'SESSION_OUT', 'logged out');
+      return directory.ping(request, options);
+    },
   };
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
     for (const start of needs.parts) {
       const part = await start({
-        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType, directory },
+        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
+        directory: directoryOfParts,
         ...{ dial: dialler.dial, addresses: () => advertised, dataDir, now, clock, random, warn, log },
         ...{ session: memberSession, signal: ending.signal },
       });
@@ -193,8 +204,8 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     });
     ends.push(() => server.close(graceMs));
     const { advertise, brokerHost } = options;
-    const presence = startPresence({
-      isOut: existsSync(loggedOutFile(dataDir)),
+    const announcing = startPresence({
+      isOut: wasOut,
       ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
       announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
       addresses: async () => {
@@ -202,8 +213,15 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
         return advertised;
       },
     });
-    ends.push(() => presence.close());
-    session = createOwnerSession({ dataDir, presence, directory, warn, account: () => certificate.account });
+    presence = announcing;
+    ends.push(() => announcing.close());
+    session = createOwnerSession({
+      dataDir,
+      presence: announcing,
+      directory,
+      warn,
+      account: () => certificate.account,
+    });
     const endpoint = await startOwnerEndpoint(
       dataDir,
       withHealth([
