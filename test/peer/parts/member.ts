@@ -69,7 +69,13 @@ export class Member {
 
   /** Until it is over. */
   async get(what: string, options: { to?: string; from?: string[] } = {}): Promise<Transfer> {
-    return ended(this.peer.get({ what, to: options.to ?? '', from: options.from ?? [] }));
+    try {
+      return await ended(this.peer.get({ what, to: options.to ?? '', from: options.from ?? [] }));
+    } catch (error) {
+      const { exitCode, signalCode } = this.process.child;
+      if (exitCode === null && signalCode === null) throw error;
+      throw new Error(`the daemon has ended:\n${this.process.lines.slice(-20).join('\n')}`, { cause: error });
+    }
   }
 
   async put(what: string, to: string[] = []): Promise<Transfer> {
