@@ -124,7 +124,7 @@ export class Announcer {
     if (now - this.#comparedAt < compareMs && this.#comparedAt > 0) return;
     if (!host.session.isLoggedIn()) return;
     this.#comparedAt = now;
-    const { index: state } = await host.directory.ping({ token: '', addresses: [] });
+    const { index: state } = await host.directory.ping({ token: '', addresses: [] }, { signal: this.#closing.signal });
     if (index.changes(1).length > 0 || !isSettled()) return;
     const doubt = this.#differs(state);
     if (doubt === '') {
