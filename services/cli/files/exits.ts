@@ -16,5 +16,9 @@ export const filesExits: readonly Exit[] = [
     failures: ['FILES_PAUSED', 'FILES_CANCELLED'],
   },
   { code: 8, doc: 'broker or directory cannot be reached now: try again', failures: ['FILES_AWAY'] },
-  { code: 130, doc: 'interrupted (Ctrl-C) and paused: the same command goes on', failures: ['FILES_INTERRUPTED'] },
+  {
+    code: 130,
+    doc: 'interrupted (Ctrl-C); a get is paused: the same command goes on',
+    failures: ['FILES_INTERRUPTED'],
+  },
 ];

@@ -82,7 +82,9 @@ function unfinished({ dataDir }: Asked, last: TransferView | undefined, goOn: st
   if (isInterrupted)
     return new Failure(
       'FILES_INTERRUPTED',
-      last.direction === 'up' ? `${name}: offered no longer; to go on: ${goOn}` : `paused at ${at}; to go on: ${goOn}`,
+      last.direction === 'up'
+        ? `${name}: offered no longer; who takes it already goes on by itself. To see it through: ${goOn}`
+        : `paused at ${at}; to go on: ${goOn}`,
     );
   if (last.state === 'cancelled' && last.detail === 'interrupted')
     return new Failure(

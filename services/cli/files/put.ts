@@ -8,9 +8,8 @@ import { visible } from '../visible.ts';
 import type { Asked } from './asked.ts';
 import { followTransfer } from './follow-transfer.ts';
 import { type PeerClient, pathInShare, shareRoot, wholeId } from './look-up.ts';
+import { shareOnce } from './share-once.ts';
 
-/** A large file is copied in one call. */
-const copyPatienceMs = 3_600_000;
 const lookMs = 250;
 /** Looks, before it is said what is waited for. */
 const sayAfter = 8;
@@ -45,9 +44,10 @@ async function sharedPathOf(
   const from = resolve(io.cwd, file);
   if ((await stat(from).catch(() => undefined)) === undefined)
     return { what: await wholeId(peer, file), isOnDisk: false };
-  const inside = pathInShare(await shareRoot(peer), from);
+  const root = await shareRoot(peer);
+  const inside = pathInShare(root, from);
   if (inside !== undefined) return { what: inside, isOnDisk: true };
-  const { path } = await peer.share({ from, to: '' }, { deadlineMs: copyPatienceMs, signal: stop });
+  const { path } = await shareOnce(peer, { root, from, to: '', stop });
   return { what: path, isOnDisk: true };
 }
 

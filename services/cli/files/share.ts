@@ -7,9 +7,7 @@ import { askYes } from './ask.ts';
 import type { Asked } from './asked.ts';
 import { listShared } from './list.ts';
 import { pathInShare, shareRoot } from './look-up.ts';
-
-/** A large folder is copied in one call. */
-const copyPatienceMs = 3_600_000;
+import { shareOnce } from './share-once.ts';
 
 export async function share({ given, daemon, io, stop }: Asked): Promise<void> {
   const peer = daemon.client(PeerServiceDefinition);
@@ -30,16 +28,14 @@ export async function share({ given, daemon, io, stop }: Asked): Promise<void> {
   const from = resolve(io.cwd, what);
   if ((await stat(from).catch(() => undefined)) === undefined)
     throw new Failure('CONFIG', `there is no ${visible(from)} to share`);
-  const inside = pathInShare(await shareRoot(peer), from);
+  const root = await shareRoot(peer);
+  const inside = pathInShare(root, from);
   if (inside !== undefined)
     throw new Failure('CONFIG', `${visible(inside)} is in the share already (warren files list)`);
-  const { path } = await peer.share(
-    { from, to: given.one('--to') ?? '' },
-    { deadlineMs: copyPatienceMs, signal: stop },
-  );
+  const { path, isNew } = await shareOnce(peer, { root, from, to: given.one('--to') ?? '', stop });
   io.out(
     given.has('--json')
       ? jsonLine({ path })
-      : `${visible(path)} is shared (warren files list shows it with its id, once it is hashed)\n`,
+      : `${visible(path)} is shared${isNew ? '' : ' already'} (warren files list shows it with its id, once it is hashed)\n`,
   );
 }
