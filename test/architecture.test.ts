@@ -48,13 +48,36 @@ const core = [
   'services/worker/balancer.ts',
   'services/worker/job-gate.ts',
   'services/worker/response-framing.ts',
+  'services/lib/attempt-limiter.ts',
+  'services/lib/rest/http-status.ts',
+  'services/lib/rest/mistake.ts',
+  'services/naming/host-port.ts',
+  'services/naming/record.ts',
+  'services/naming/response-limiter.ts',
+  'services/naming/zone.ts',
   'services/directory/active-peers.ts',
-  'services/directory/attempt-limiter.ts',
   'services/directory/attempts.ts',
   'services/directory/broker-places.ts',
   'services/directory/presence.ts',
-  'services/directory/http-status.ts',
-  'services/directory/mistake.ts',
+  'services/chord/ask.ts',
+  'services/chord/bounds.ts',
+  'services/chord/finger-table.ts',
+  'services/chord/holders.ts',
+  'services/chord/host.ts',
+  'services/chord/identifier.ts',
+  'services/chord/lookup.ts',
+  'services/chord/maintenance.ts',
+  'services/chord/node.ts',
+  'services/chord/peer.ts',
+  'services/chord/ports.ts',
+  'services/chord/reconcile.ts',
+  'services/chord/record-store.ts',
+  'services/chord/record.ts',
+  'services/chord/repair.ts',
+  'services/chord/ring-state.ts',
+  'services/chord/steps.ts',
+  'services/chord/storage.ts',
+  'services/chord/successor-list.ts',
   'services/directory/search-words.ts',
   'services/member/reach.ts',
   'services/peer/choose-pieces.ts',
@@ -349,7 +372,7 @@ describe('the project', () => {
   test('is read: its services are there', () => {
     expect(project.length).toBeGreaterThan(50);
     const services = new Set(project.map(({ path }) => serviceOf(path)));
-    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'proxy', 'up', 'worker'])
+    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'naming', 'proxy', 'up', 'worker'])
       expect(services).toContain(service);
     const transaction = project.find(({ path }) => path === 'services/proxy/transaction.ts');
     expect(transaction?.imports).toContainEqual({ to: 'services/proxy/fields.ts', isType: false, isLazy: false });

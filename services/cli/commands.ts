@@ -11,6 +11,8 @@ import { invite } from './invite.ts';
 import { join } from './join.ts';
 import { member } from './member.ts';
 import { membersList, membersRevoke } from './members.ts';
+import { namesList, namesResolve, namesWatch } from './names.ts';
+import { naming } from './naming.ts';
 import { proxy } from './proxy.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -25,6 +27,10 @@ export const commands: readonly Command[] = [
   worker,
   demo,
   directory,
+  naming,
+  namesList,
+  namesResolve,
+  namesWatch,
   usersAdd,
   usersList,
   usersPasswd,

@@ -8,6 +8,8 @@ export const commandNames = [
   'worker',
   'demo',
   'directory',
+  'naming',
+  'names',
   'users',
   'invite',
   'join',

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import type { Delivery, Verdict } from '../bus/bus.ts';
+import { AttemptLimiter } from '../lib/attempt-limiter.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { Turns } from '../lib/turns.ts';
 import { openAnnouncement, parseChanges } from './announcement.ts';
-import { AttemptLimiter } from './attempt-limiter.ts';
 import type { FileIndex } from './file-index.ts';
 
 export interface AnnouncementNeeds {

@@ -15,6 +15,8 @@ export interface MemberRow {
   readonly seenAt: number;
   /** About: the directory itself knows better. */
   readonly activeUntil: number;
+  /** Without a break; of no meaning while it is not active. */
+  readonly activeSince: number;
   readonly addresses: readonly string[];
   readonly certificateEndsAt: number;
   readonly sealingKey: Uint8Array | undefined;
@@ -76,6 +78,14 @@ export class MemberStore {
   constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(schema);
+    // Of files from before it was kept.
+    if (
+      !db
+        .prepare('PRAGMA table_info(members)')
+        .all()
+        .some(({ name }) => name === 'active_since')
+    )
+      db.exec('ALTER TABLE members ADD COLUMN active_since INTEGER NOT NULL DEFAULT 0');
   }
 
   /** Revoked or not. */
@@ -146,8 +156,8 @@ export class MemberStore {
     this.#db.prepare('UPDATE members SET seen_at = ? WHERE id = ?').run(now, id);
   }
 
-  setActiveUntil(id: string, until: number): void {
-    this.#db.prepare('UPDATE members SET active_until = ? WHERE id = ?').run(until, id);
+  setActive(id: string, { since, until }: { since: number; until: number }): void {
+    this.#db.prepare('UPDATE members SET active_since = ?, active_until = ? WHERE id = ?').run(since, until, id);
   }
 
   setAddresses(id: string, addresses: readonly string[]): void {
@@ -200,6 +210,7 @@ function asMember(row: Record<string, unknown>): MemberRow {
     joinedAt: Number(row.joined_at),
     seenAt: Number(row.seen_at),
     activeUntil: Number(row.active_until),
+    activeSince: Number(row.active_since),
     addresses: JSON.parse(String(row.addresses)) as string[],
     certificateEndsAt: Number(row.certificate_ends_at),
     sealingKey: (row.sealing_key as Uint8Array | null) ?? undefined,

@@ -90,11 +90,12 @@ export function createMembers(
     renew({ id, activeUntil }) {
       presence.renew(id);
       // For `warren members list`, which is another process: now and then is enough.
-      if (activeUntil - now() < presence.leaseMs / 2) store.members.setActiveUntil(id, now() + presence.leaseMs);
+      if (activeUntil - now() < presence.leaseMs / 2)
+        store.members.setActive(id, { since: now() - presence.activeForMs(id), until: now() + presence.leaseMs });
     },
     end({ id }) {
       presence.end(id);
-      store.members.setActiveUntil(id, 0);
+      store.members.setActive(id, { since: 0, until: 0 });
     },
     list(after) {
       const rows = store.members.list({ after, limit: pageSize + 1 });

@@ -13,9 +13,13 @@ import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
 import { Changes } from '../lib/changes.ts';
-import { messageOf } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
+<<<<<<< HEAD
+=======
+import { isMemberId } from '../lib/identity/member-id.ts';
+>>>>>>> peer
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
@@ -82,6 +86,8 @@ export interface Daemon {
 const atOnce = 64;
 const apartMs = 500;
 const sweepMs = 500;
+/** How long another member may take to say how it is, in milliseconds. */
+const contactMs = 2_000;
 /** How long calls that run may hold `close` up, in milliseconds. */
 const graceMs = 1_000;
 
@@ -150,6 +156,17 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
         apartMs,
         AbortSignal.any([signal, ending.signal]),
       ),
+    contact: async ({ memberId, addresses }, { signal }) => {
+      if (!isMemberId(memberId))
+        throw new CallFailure('INVALID_ARGUMENT', 'MEMBER_ID', 'member_id: must be 64 hexadecimal digits');
+      const link = await dialler.dial(memberId, addresses);
+      const sentAt = clock();
+      const { name } = await link
+        .unary(ContactServiceDefinition)
+        .ping({}, { deadlineMs: contactMs, signal })
+        .catch(asContactFailure);
+      return { name, way: link.way, address: link.address, latencyMs: clock() - sentAt };
+    },
     stop: async () => {
       // The answer goes first.
       setImmediate(needs.onStop);
@@ -279,4 +296,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     await close();
     throw error;
   }
+}
+
+/** Nobody there, or no broker, is an answer too. */
+function asContactFailure(error: unknown): never {
+  if (error instanceof CallFailure || !(error instanceof Failure)) throw error;
+  throw new CallFailure('UNAVAILABLE', error.code, error.message, { cause: error });
 }

@@ -27,6 +27,10 @@ export function memberDir(dataDir: string): string {
   return join(dataDir, 'member');
 }
 
+export function membershipFile(dataDir: string): string {
+  return join(memberDir(dataDir), 'membership.json');
+}
+
 /**
  * The member's keys, made on first use and kept for good, 0600, in `<data>/member/key.pem`: joining again is done by the same member.
  * @throws Failure MEMBER_HOME
@@ -51,7 +55,7 @@ export async function keepMembership(dataDir: string, membership: Membership): P
   const dir = memberDir(dataDir);
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    await replaceFile(join(dir, 'membership.json'), `${JSON.stringify(membership, null, 2)}\n`);
+    await replaceFile(membershipFile(dataDir), `${JSON.stringify(membership, null, 2)}\n`);
   } catch (cause) {
     throw new Failure('MEMBER_HOME', `cannot keep the membership in ${dir}: ${messageOf(cause)}`, { cause });
   }
@@ -64,7 +68,7 @@ export function accountOf({ certificate }: Membership): string {
 
 /** @returns undefined when it has not joined. @throws Failure MEMBER_HOME when what is there is damaged */
 export async function readMembership(dataDir: string): Promise<Membership | undefined> {
-  const file = join(memberDir(dataDir), 'membership.json');
+  const file = membershipFile(dataDir);
   const text = await read(file);
   if (text === undefined) return undefined;
   try {

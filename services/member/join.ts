@@ -129,7 +129,7 @@ async function enrolOnce(
 
 /** @throws Failure JOIN_AUTHORITY when it is not the network that the invite speaks of */
 function joinedBy(answer: Enrolled, line: InviteLine, keys: MemberKeys): Joined {
-  const { authorityCertificate, certificate, brokerPassword, brokerUrls, queueType, services, username } = answer;
+  const { authorityCertificate, certificate, brokerPassword, queueType, services, username } = answer;
   const wrong = (why: string): Failure => new Failure('JOIN_AUTHORITY', `not joined: ${why}`);
   let fingerprint = '';
   try {
@@ -143,14 +143,14 @@ function joinedBy(answer: Enrolled, line: InviteLine, keys: MemberKeys): Joined 
     throw wrong("the certificate is not the authority's, or this machine's clock is wrong");
   const { id, account } = certificateFacts(certificate);
   if (id !== keys.id || account !== username) throw wrong('the certificate is of somebody else');
-  const places = brokerUrls.length > 0 ? brokerUrls : line.brokerUrls;
   return {
     id,
     username,
     membership: {
       authorityCertificate,
       certificate,
-      brokerUrls: withAccount(places, brokerAccountOf(id), brokerPassword),
+      // Those that were just used: the directory may know the broker by names that are of no use here.
+      brokerUrls: withAccount(line.brokerUrls, brokerAccountOf(id), brokerPassword),
       queueType: queueType === 'quorum' ? 'quorum' : 'classic',
       services,
       directoryAccount: directoryOf(line),

@@ -20,6 +20,16 @@ export interface RevocationsNeeds {
 /** Between two looks at the list, in milliseconds: what was said on the bus may have been lost. */
 const everyMs = 60_000;
 
+/** What a revocation says; undefined: the authority has not said it. @param authorityKey raw, 32 bytes */
+export function revokedBy(
+  authorityKey: Uint8Array,
+  { revoked, signature }: Revocation,
+): { memberId: MemberId; serials: readonly string[]; revokedAtMs: number } | undefined {
+  if (!isSignedBy(authorityKey, revokedContext, revoked, signature)) return undefined;
+  const { memberId, serials, revokedAtMs } = RevokedMember.decode(revoked);
+  return isMemberId(memberId) ? { memberId, serials, revokedAtMs } : undefined;
+}
+
 /**
  * Who is a member no longer: heard on the bus as it happens, and asked of the directory whenever the bus comes up, so that whoever
  * was away knows as well. Only what the authority has signed counts. It is never taken back.
@@ -29,7 +39,7 @@ export class Revocations {
   readonly #authorityKey: Uint8Array;
   readonly #members = new Set<MemberId>();
   readonly #serials = new Set<string>();
-  readonly #listeners = new Set<(id: MemberId) => void>();
+  readonly #listeners = new Set<(id: MemberId, proof: Revocation) => void>();
   readonly #closed = new AbortController();
   #last = 0;
   #asking: Promise<void> | undefined;
@@ -66,7 +76,7 @@ export class Revocations {
   isRevokedMember = (id: MemberId): boolean => this.#members.has(id);
 
   /** Called once for each that becomes known from now on. @returns ends it */
-  onRevoked(listener: (id: MemberId) => void): () => void {
+  onRevoked(listener: (id: MemberId, proof: Revocation) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -107,14 +117,14 @@ export class Revocations {
     }
   }
 
-  #take({ revoked, signature }: Revocation): boolean {
-    if (!isSignedBy(this.#authorityKey, revokedContext, revoked, signature)) return false;
-    const { memberId, serials } = RevokedMember.decode(revoked);
-    if (!isMemberId(memberId)) return false;
+  #take(proof: Revocation): boolean {
+    const shown = revokedBy(this.#authorityKey, proof);
+    if (shown === undefined) return false;
+    const { memberId, serials } = shown;
     for (const serial of serials) this.#serials.add(serial);
     if (this.#members.has(memberId)) return true;
     this.#members.add(memberId);
-    for (const listener of [...this.#listeners]) listener(memberId);
+    for (const listener of [...this.#listeners]) listener(memberId, proof);
     return true;
   }
 

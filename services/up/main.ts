@@ -1,4 +1,5 @@
-import { managementUrl } from '../bus/accounts/management-url.ts';
+import { relative } from 'node:path';
+import { managementUrls } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
@@ -6,17 +7,20 @@ import type { Run } from '../cli/io.ts';
 import { startReplicas } from '../demo/replicas.ts';
 import { brokerPlaces } from '../directory/broker-places.ts';
 import { startDirectory } from '../directory/service.ts';
+import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
 import { lockHome } from './lock.ts';
+import { closeMembers, startMembers } from './members.ts';
 import { choiceOf, dataDirOf } from './with-broker.ts';
 
+const memberPort = 50_051;
 /** Ctrl-C must have ended everything, the broker included, within 5 s. */
 const drainMs = 1_000;
 
-/** `warren up`: broker, proxy, sample backends and their workers, directory, all in this process (but for a broker of another kind). */
+/** `warren up`: broker, proxy, sample backends and their workers, directory, three members, all in this process (but for a broker of another kind). */
 export const run: Run = async (config, stop, io) => {
   const ends: (() => Promise<void>)[] = [];
   const dataDir = dataDirOf(config, io);
@@ -72,10 +76,16 @@ export const run: Run = async (config, stop, io) => {
         dataDir,
         queueType,
         brokerUrls: brokerPlaces({ address: config.broker.address, url: broker.urls }),
-        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrl({ url: broker.urls }),
+        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrls({ url: broker.urls }),
       },
     );
     ends.push(() => directory.close());
+
+    const members = await startMembers(
+      { invite: username => directory.invite({ days: 1, services: [], username }), log, signal: stop },
+      { dataDir, brokerUrls: broker.urls, port: memberPort },
+    );
+    ends.push(() => closeMembers(members));
 
     const rows = [
       ['broker', broker.describe],
@@ -83,6 +93,10 @@ export const run: Run = async (config, stop, io) => {
       ['admin', `http://localhost:${proxy.adminPort}/api/status (also /livez /readyz /metrics)`],
       ...demo.replicas.map(({ name, url }) => [name, `${url}, with a worker for service ${service}`]),
       ['directory', `${directory.url} (/openapi.json)`],
+      ...members.map(({ name, dataDir: home, member }) => [
+        name,
+        `member ${shortId(member.id)}, gRPC on port ${member.port}; its home for --data: ${relative(io.cwd, home)}`,
+      ]),
     ];
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
     io.out('warren is up\n');

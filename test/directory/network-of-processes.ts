@@ -17,13 +17,15 @@ export interface Said {
   readonly err: string;
 }
 
-/** `warren ARGS` until it ends. */
-export async function warren(argv: readonly string[], env: Record<string, string> = {}): Promise<Said> {
+/** `warren ARGS` until it ends. @param input on its standard input */
+export async function warren(argv: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Said> {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')));
   const child = spawn(process.execPath, [bin, ...argv], {
     env: { ...clean, USER: 'ann', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
   let [out, err] = ['', ''];
   child.stdout.on('data', chunk => {
     out += chunk;

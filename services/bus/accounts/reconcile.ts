@@ -60,8 +60,8 @@ export async function reconcile(
   accounts: BrokerAccounts,
   prefixes: readonly string[] = managedPrefixes,
 ): Promise<Reconciliation> {
-  const present: PresentAccount[] = [];
-  for (const prefix of prefixes) present.push(...(await accounts.list(prefix)));
+  // All at once: the broker is asked for all of them anyhow, whatever they begin with.
+  const present = await accounts.list('');
   const todo = differences(desired, present, prefixes);
   for (const name of todo.remove) await accounts.remove(name);
   for (const account of todo.put) await accounts.put(account);

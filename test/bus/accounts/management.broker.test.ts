@@ -305,6 +305,38 @@ describe('what cannot be done is one line, without the password', () => {
     expect(await codes(url.href)).toEqual(new Set(['ACCOUNTS_UNREACHABLE']));
   });
 
+  test('two nodes of three away, which the third one stands in for; all of them', async () => {
+    const away = new URL(httpUrl);
+    away.port = '1';
+    const several = createBrokerAccounts([away.href, away.href, httpUrl]);
+    const { spec } = member();
+    await several.put(spec);
+    expect((await several.list(spec.name)).map(({ name }) => name)).toEqual([spec.name]);
+    await several.remove(spec.name);
+    expect(await accounts.list(spec.name)).toEqual([]);
+    await expect(createBrokerAccounts([away.href, away.href]).list('')).rejects.toMatchObject({
+      code: 'ACCOUNTS_UNREACHABLE',
+    });
+  });
+
+  test('one node of several frozen: the next is asked within the same deadline', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      silent.closeAllConnections();
+      silent.close();
+    });
+    const frozen = new URL(httpUrl);
+    frozen.port = String((silent.address() as AddressInfo).port);
+    const several = createBrokerAccounts([frozen.href, httpUrl], { deadlineMs: 4_000 });
+    const startedAt = performance.now();
+    await several.list('m.');
+    expect(performance.now() - startedAt).toBeGreaterThan(1_900);
+    const againAt = performance.now();
+    await several.list('m.');
+    expect(performance.now() - againAt).toBeLessThan(1_900);
+  });
+
   test('something else there', async () => {
     const server = createServer((_request, response) => response.end('<html>welcome</html>'));
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));

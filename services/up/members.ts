@@ -1,0 +1,75 @@
+import { join as joinPath } from 'node:path';
+import { messageOf } from '../lib/failure.ts';
+import { readMembership } from '../member/home.ts';
+import { join } from '../member/join.ts';
+import { type Member, startMember } from '../member/member.ts';
+
+export interface MembersNeeds {
+  /** Makes a line to join with, for a user. */
+  readonly invite: (username: string) => Promise<string>;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface MembersOptions {
+  readonly dataDir: string;
+  readonly brokerUrls: readonly string[];
+  /** Of the first one; 0: any. The others take the next that are free. */
+  readonly port: number;
+}
+
+export interface SampleMember {
+  readonly name: string;
+  /** The home that it runs from, for `--data`. */
+  readonly dataDir: string;
+  readonly member: Member;
+}
+
+/** Users of the sample members; each has one machine. */
+const names = ['ann', 'bob', 'cleo'] as const;
+
+/**
+ * Three members on this machine, as three others would be: each has a home of its own, `<data>/members/<name>`, which joins by an
+ * invite at the first start. A home that cannot join is left out, with a line that says why.
+ */
+export async function startMembers(
+  { invite, log, signal }: MembersNeeds,
+  { dataDir, brokerUrls, port }: MembersOptions,
+): Promise<SampleMember[]> {
+  const started: SampleMember[] = [];
+  try {
+    for (const [at, name] of names.entries()) {
+      const home = joinPath(dataDir, 'members', name);
+      const say = (line: string): void => log(`${name}: ${line}`);
+      if ((await readMembership(home)) === undefined) {
+        try {
+          await join({ line: await invite(name), dataDir: home, signal });
+        } catch (error) {
+          if (signal.aborted) throw error;
+          log(`there are no members here: ${messageOf(error)}`);
+          break;
+        }
+      }
+      const member = await startMember(
+        { warn: say, log: say, onStop: () => say('goes on: it ends with warren up') },
+        {
+          ...{ dataDir: home, name, host: '127.0.0.1', advertise: [], brokerAt: brokerUrls },
+          ports: port === 0 ? [0] : Array.from({ length: 50 }, (_, next) => port + at + next),
+        },
+      );
+      started.push({ name, dataDir: home, member });
+      member.rejoined.addEventListener('abort', () =>
+        say('has joined again: start warren up again, to go on with the new account'),
+      );
+      await member.bus.ready(signal);
+    }
+  } catch (error) {
+    await closeMembers(started);
+    throw error;
+  }
+  return started;
+}
+
+export async function closeMembers(members: readonly SampleMember[]): Promise<void> {
+  await Promise.all(members.map(({ member }) => member.close()));
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { ownBroker, temporaryDir } from '../support/broker.ts';
+import { until } from '../support/until.ts';
+import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
+
+const listed = z.array(z.object({ id: z.string(), user: z.string(), isActive: z.boolean() }));
+
+test('three members join by themselves, are there for each other, and are the same after a kill', async () => {
+  const broker = await ownBroker({ management: true });
+  const dir = await temporaryDir();
+  const at = ['--data', dir, '--broker', broker.url, '--broker-http', broker.httpUrl ?? ''];
+  const ports = ['--port', '0', '--admin-port', '0', '--demo-ports', '0,0,0', '--directory-port', '0'];
+  const up = (): Promise<WarrenProcess> => spawnWarren(['up', ...at, ...ports]);
+  const members = async (): Promise<z.infer<typeof listed>> => {
+    await using list = await spawnWarren(['members', 'list', '--json', ...at]);
+    expect(await list.exit).toBe(0);
+    return listed.parse(JSON.parse(list.lines.join('\n')));
+  };
+  const active = (): Promise<z.infer<typeof listed>> =>
+    until(members, found => found.length === 3 && found.every(({ isActive }) => isActive));
+
+  let ids: string[];
+  {
+    await using first = await up();
+    await first.line(/^ *cleo +member [0-9a-f]{12}, gRPC on port \d+; its home for --data: .+cleo$/);
+    await first.line(/^warren is up$/);
+    const found = await active();
+    expect(found.map(({ user }) => user).sort()).toEqual(['ann', 'bob', 'cleo']);
+    ids = found.map(({ id }) => id).sort();
+  }
+  await using second = await up();
+  await second.line(/^warren is up$/);
+  expect((await active()).map(({ id }) => id).sort()).toEqual(ids);
+  second.kill('SIGINT');
+  expect(await second.exit).toBe(0);
+}, 120_000);
+
+test('without a way to make accounts on the broker, the rest is up, and one line says why there are no members', async () => {
+  const broker = await ownBroker();
+  const dir = await temporaryDir();
+  const at = ['--data', dir, '--broker', broker.url, '--broker-http', 'http://a:b@127.0.0.1:1'];
+  const ports = ['--port', '0', '--admin-port', '0', '--demo-ports', '0,0,0', '--directory-port', '0'];
+  await using warren = await spawnWarren(['up', ...at, ...ports]);
+  await warren.line(/^warren is up$/);
+  expect(warren.lines.filter(line => line.startsWith('there are no members here: '))).toHaveLength(1);
+}, 60_000);
