@@ -5,6 +5,7 @@ import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
+import { filesCommands } from './files/commands.ts';
 import { health } from './health.ts';
 import { invite } from './invite.ts';
 import { join } from './join.ts';
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   membersList,
   membersRevoke,
   member,
+  ...filesCommands,
   status,
   health,
   configInit,

@@ -27,7 +27,11 @@ export const health: Command = {
 
 function isService(word: string | undefined): word is CommandName {
   return commandNames.some(
+<<<<<<< HEAD
+    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members', 'files'].includes(name),
+=======
     name => name === word && !['config', 'status', 'users', 'names', 'invite', 'join', 'members'].includes(name),
+>>>>>>> peer
   );
 }
 

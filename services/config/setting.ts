@@ -15,6 +15,7 @@ export const commandNames = [
   'join',
   'members',
   'member',
+  'files',
   'status',
   'config',
 ] as const;

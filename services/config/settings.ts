@@ -159,7 +159,7 @@ export const settings = {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'users', 'member', 'status', 'join', ...enrolling],
+    commands: [...bus, 'broker', 'users', 'member', 'files', 'status', 'join', ...enrolling],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",

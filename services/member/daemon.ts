@@ -1,12 +1,14 @@
+import { existsSync } from 'node:fs';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import {
   ContactServiceDefinition,
   MemberServiceDefinition,
   type StatusResponse,
 } from '../../proto/gen/warren/member/v1/member.ts';
+import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/session.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
+import type { HostedPart, MemberHost, MemberSession, StartPart } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import { ownRpc, type QueueKind } from '../bus/topology.ts';
@@ -14,7 +16,10 @@ import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
+<<<<<<< HEAD
+=======
 import { isMemberId } from '../lib/identity/member-id.ts';
+>>>>>>> peer
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
@@ -27,7 +32,8 @@ import { createHealth } from './health.ts';
 import { keepConsuming } from './keep-consuming.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
-import { startPresence } from './presence.ts';
+import { createOwnerSession, loggedOutFile } from './owner-session.ts';
+import { type Presence, startPresence } from './presence.ts';
 import { ProxyTable } from './proxies.ts';
 import { ReachRecord } from './reach.ts';
 
@@ -177,13 +183,33 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
   ends.push(() => relays.close());
   const dialler = createDialler({ bus, relays, credentials: () => credentials, revocations, clock, random });
   ends.push(() => dialler.close());
+  let session: Handlers<typeof SessionServiceDefinition> | undefined;
+  const begun = () => {
+    if (session === undefined) throw new CallFailure('UNAVAILABLE', 'SESSION_EARLY', 'the member is just starting');
+    return session;
+  };
+  const wasOut = existsSync(loggedOutFile(dataDir));
+  let presence: Presence | undefined;
+  const memberSession: MemberSession = {
+    isLoggedIn: () => !(presence?.isOut ?? wasOut),
+    logIn: (account, signal) => begun().logIn(account, { address: 'owner', signal }),
+    logOut: signal => begun().logOut({}, { address: 'owner', signal }),
+  };
+  const directoryOfParts: MemberHost['directory'] = {
+    ...directory,
+    ping: async (request, options) => {
+      if (!memberSession.isLoggedIn()) throw new CallFailure('FAILED_PRECONDITION', 'SESSION_OUT', 'logged out');
+      return directory.ping(request, options);
+    },
+  };
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
     for (const start of needs.parts) {
       const part = await start({
-        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType, directory },
+        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
+        directory: directoryOfParts,
         ...{ dial: dialler.dial, addresses: () => advertised, dataDir, now, clock, random, warn, log },
-        signal: ending.signal,
+        ...{ session: memberSession, signal: ending.signal },
       });
       parts.push(part);
       ends.push(() => part.close());
@@ -194,9 +220,32 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       services: withHealth([served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembers)]),
     });
     ends.push(() => server.close(graceMs));
+    const { advertise, brokerHost } = options;
+    const announcing = startPresence({
+      isOut: wasOut,
+      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
+      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
+      addresses: async () => {
+        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
+        return advertised;
+      },
+    });
+    presence = announcing;
+    ends.push(() => announcing.close());
+    session = createOwnerSession({
+      dataDir,
+      presence: announcing,
+      directory,
+      warn,
+      account: () => certificate.account,
+    });
     const endpoint = await startOwnerEndpoint(
       dataDir,
-      withHealth([served(MemberServiceDefinition, owner), ...parts.flatMap(part => part.forOwner)]),
+      withHealth([
+        served(MemberServiceDefinition, owner),
+        served(SessionServiceDefinition, session),
+        ...parts.flatMap(part => part.forOwner),
+      ]),
       warn,
     );
     ends.push(() => endpoint.close(graceMs));
@@ -236,16 +285,6 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
 
     const brokerWatch = watchBroker(bus, { reach: broker, clock });
     ends.push(() => brokerWatch.close());
-    const { advertise, brokerHost } = options;
-    const presence = startPresence({
-      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
-      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
-      addresses: async () => {
-        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
-        return advertised;
-      },
-    });
-    ends.push(() => presence.close());
     return {
       port: server.port,
       ownerPlace: endpoint.place,

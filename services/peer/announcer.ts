@@ -30,7 +30,7 @@ const retryBounds = { firstMs: 500, maxMs: 30_000 };
 const mostNameBytes = 1_024;
 
 interface Needs {
-  readonly host: Pick<MemberHost, 'bus' | 'keys' | 'directory' | 'random' | 'warn' | 'clock'>;
+  readonly host: Pick<MemberHost, 'bus' | 'keys' | 'directory' | 'random' | 'warn' | 'clock' | 'session'>;
   readonly index: ContentIndex;
   readonly announcing: Announcing;
   /** Whether all that is on the disk is in the index. */
@@ -122,8 +122,9 @@ export class Announcer {
     const { host, index, isSettled } = this.#needs;
     const now = host.clock();
     if (now - this.#comparedAt < compareMs && this.#comparedAt > 0) return;
+    if (!host.session.isLoggedIn()) return;
     this.#comparedAt = now;
-    const { index: state } = await host.directory.ping({ token: '', addresses: [] });
+    const { index: state } = await host.directory.ping({ token: '', addresses: [] }, { signal: this.#closing.signal });
     if (index.changes(1).length > 0 || !isSettled()) return;
     const doubt = this.#differs(state);
     if (doubt === '') {

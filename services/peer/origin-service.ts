@@ -10,7 +10,7 @@ import type { Peer } from './peer-service.ts';
 import type { OwnTransfer } from './transfer.ts';
 
 export interface OriginNeeds {
-  readonly host: Pick<MemberHost, 'directory' | 'addresses'>;
+  readonly host: Pick<MemberHost, 'directory' | 'addresses' | 'session'>;
   readonly index: ContentIndex;
   readonly peer: Pick<Peer, 'get' | 'put'>;
 }
@@ -47,16 +47,14 @@ export function createOriginService({ host, index, peer }: OriginNeeds): Handler
     requestFile: ({ url, fileName }) => replied(async () => upload(fileName, [await memberAt(url)])),
     requestUpload: ({ fileName }) =>
       replied(async () => (index.factsOf(fileName) === undefined ? download(fileName) : 200)),
-    requestLogIn: ({ username, password }) =>
+    requestLogIn: ({ username, password }, { signal }) =>
       replied(async () => {
-        await directory.login({ username, password, addresses: [...host.addresses()] });
+        // An empty one of either is a wrong one, and not the owner who needs none.
+        await host.session.logIn({ username: username || ' ', password: password || ' ' }, signal);
         return 200;
       }),
-    requestLogOut: () =>
-      replied(async () => {
-        await directory.logout({ token: '' });
-        return 200;
-      }),
+    requestLogOut: (_request, { signal }) =>
+      replied(async () => ((await host.session.logOut(signal)).isTold ? 200 : 503)),
     requestPinging: () =>
       replied(async () => {
         await directory.ping({ token: '', addresses: [...host.addresses()] });

@@ -175,7 +175,7 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
       return { path };
     },
 
-    listShared: async request => listShared(index, request),
+    listShared: async request => ({ ...listShared(index, request), root: share.root }),
 
     async setLimits({ up, down, offerQuota }) {
       const number = (value: bigint | undefined) => (value === undefined ? undefined : Number(value));
@@ -220,7 +220,7 @@ async function search(
 function listShared(
   index: ContentIndex,
   { path, after, limit }: { path: string; after: string; limit: number },
-): Awaited<ReturnType<Handlers<typeof PeerServiceDefinition>['listShared']>> {
+): Omit<Awaited<ReturnType<Handlers<typeof PeerServiceDefinition>['listShared']>>, 'root'> {
   const most = Math.min(limit || usualList, mostList);
   const files = [];
   let next = '';

@@ -81,7 +81,12 @@ test('tells its owner who it is and how it is', async () => {
   const status = await owner.status({});
   expect(status).toMatchObject({
     ...{ memberId: ann.keys.id, name: 'laptop', account: 'ann', pid: process.pid, grpcAddress: `*:${port}` },
-    ...{ advertised: [`127.0.0.1:${port}`], broker: { up: true, reason: '' }, parts: [], connectedMembers: 0 },
+    ...{
+      advertised: [`127.0.0.1:${port}`],
+      broker: { up: true, reason: '' },
+      parts: [{ name: 'files', lines: [expect.stringContaining('0 files')] }],
+      connectedMembers: 0,
+    },
   });
   expect(status.broker?.latencyMs).toBeLessThan(1_000);
   expect(Number(status.certificateLeftMs)).toBeGreaterThan(86_000_000);
@@ -136,7 +141,7 @@ test('warren health asks it', async () => {
     await using health = await spawnWarren(['health', 'member', '--data', ann.dir]);
     return [await health.exit, health.lines];
   };
-  expect(await asked()).toEqual([1, [`warren: no daemon runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
+  expect(await asked()).toEqual([1, [`warren: no member runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
   await start(ann);
   expect(await asked()).toEqual([0, ['ready']]);
 });

@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/session.ts';
+import { connectToDaemon } from '../../services/lib/rpc/local-daemon.ts';
 import { Network } from '../directory/network-of-processes.ts';
 import { ownBroker } from '../support/broker.ts';
 import { sampleContent } from './parts/content.ts';
@@ -70,4 +72,8 @@ test("the origin's client moves files, with nothing but the origin's eight metho
   expect(await callAnn('RequestUpload', { file_name: 'asked for.mp3' })).toEqual({ status_code: 200 });
   expect(await sha256Of(join(ann.share, 'asked for.mp3'))).toBe(await sha256Of(join(bob.share, 'asked for.mp3')));
   expect(await call('RequestLogOut', { url: '' })).toEqual({ status_code: 200 });
+  // It stays off the list of the active ones, whatever its daemon pings.
+  const owner = await connectToDaemon(bob.home);
+  expect(await owner.client(SessionServiceDefinition).getSession({})).toMatchObject({ isLoggedIn: false });
+  owner.close();
 }, 90_000);

@@ -391,6 +391,8 @@ export interface ListSharedResponse {
   next: string;
   /** Files seen and not hashed yet. */
   pending: number;
+  /** Where the share is on this machine, absolute, for people; empty: there is none. */
+  root: string;
 }
 
 export interface SharedFile {
@@ -3313,7 +3315,7 @@ export const ListSharedRequest: MessageFns<ListSharedRequest> = {
 };
 
 function createBaseListSharedResponse(): ListSharedResponse {
-  return { files: [], next: "", pending: 0 };
+  return { files: [], next: "", pending: 0, root: "" };
 }
 
 export const ListSharedResponse: MessageFns<ListSharedResponse> = {
@@ -3329,6 +3331,9 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
         throw new globalThis.Error("value provided for field BigInt(message.pending) of type uint64 too large");
       }
       writer.uint32(24).uint64(BigInt(message.pending));
+    }
+    if (message.root !== "") {
+      writer.uint32(34).string(message.root);
     }
     return writer;
   },
@@ -3370,6 +3375,14 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
             message.pending = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3390,6 +3403,7 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
     message.files = object.files?.map((e) => SharedFile.fromPartial(e)) || [];
     message.next = object.next ?? "";
     message.pending = object.pending ?? 0;
+    message.root = object.root ?? "";
     return message;
   },
 };
