@@ -1,5 +1,5 @@
 import type { Bus, Consumer } from '../bus/bus.ts';
-import { pause } from './pause.ts';
+import { pause } from '../lib/pause.ts';
 
 const retryMs = 1_000;
 
