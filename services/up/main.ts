@@ -99,6 +99,8 @@ export const run: Run = async (config, stop, io) => {
       ]),
     ];
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
+    const [first] = members;
+    if (first) io.out(`  try        warren files get rabbit-scale.wav --data ${relative(io.cwd, first.dataDir)}\n`);
     io.out('warren is up\n');
     await aborted(stop);
     io.err('stopping\n');

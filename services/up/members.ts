@@ -3,6 +3,7 @@ import { messageOf } from '../lib/failure.ts';
 import { readMembership } from '../member/home.ts';
 import { join } from '../member/join.ts';
 import { type Member, startMember } from '../member/member.ts';
+import { prepareSamples } from './samples.ts';
 
 export interface MembersNeeds {
   /** Makes a line to join with, for a user. */
@@ -30,7 +31,7 @@ const names = ['ann', 'bob', 'cleo'] as const;
 
 /**
  * Three members on this machine, as three others would be: each has a home of its own, `<data>/members/<name>`, which joins by an
- * invite at the first start. A home that cannot join is left out, with a line that says why.
+ * invite at the first start, and shares a few sample files. A home that cannot join is left out, with a line that says why.
  */
 export async function startMembers(
   { invite, log, signal }: MembersNeeds,
@@ -44,6 +45,8 @@ export async function startMembers(
       if ((await readMembership(home)) === undefined) {
         try {
           await join({ line: await invite(name), dataDir: home, signal });
+          // Once: what is deleted stays so.
+          await prepareSamples(joinPath(home, 'share'), at);
         } catch (error) {
           if (signal.aborted) throw error;
           log(`there are no members here: ${messageOf(error)}`);

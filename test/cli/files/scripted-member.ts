@@ -46,6 +46,7 @@ export async function startScriptedMember(script: Script): Promise<string> {
       await wait(60_000, undefined, { signal }).catch(() => {});
     },
     stop: none,
+    contact: none,
   };
   let isLoggedIn = true;
   const session: Handlers<typeof SessionServiceDefinition> = {
