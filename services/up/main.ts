@@ -13,7 +13,7 @@ import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
 import { lockHome } from './lock.ts';
-import { closeMembers, startMembers } from './members.ts';
+import { closeMembers, isShared, startMembers } from './members.ts';
 import { choiceOf, dataDirOf } from './with-broker.ts';
 
 const memberPort = 50_051;
@@ -100,7 +100,9 @@ export const run: Run = async (config, stop, io) => {
     ];
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
     const [first] = members;
-    if (first) io.out(`  try        warren files get rabbit-scale.wav --data ${relative(io.cwd, first.dataDir)}\n`);
+    const sample = 'rabbit-scale.wav';
+    if (first !== undefined && (await isShared(members, sample, stop)))
+      io.out(`  try        warren files get ${sample} --data ${relative(io.cwd, first.dataDir)}\n`);
     io.out('warren is up\n');
     await aborted(stop);
     io.err('stopping\n');

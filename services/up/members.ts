@@ -1,4 +1,6 @@
 import { join as joinPath } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { directoryClient } from '../directory/client.ts';
 import { messageOf } from '../lib/failure.ts';
 import { readMembership } from '../member/home.ts';
 import { join } from '../member/join.ts';
@@ -28,6 +30,9 @@ export interface SampleMember {
 
 /** Users of the sample members; each has one machine. */
 const names = ['ann', 'bob', 'cleo'] as const;
+/** All in milliseconds. */
+const patienceMs = 5_000;
+const pollMs = 50;
 
 /**
  * Three members on this machine, as three others would be: each has a home of its own, `<data>/members/<name>`, which joins by an
@@ -68,6 +73,23 @@ export async function startMembers(
     throw error;
   }
   return started;
+}
+
+/** Until the directory can say who has a file; false when it cannot within some seconds. */
+export async function isShared(members: readonly SampleMember[], file: string, signal: AbortSignal): Promise<boolean> {
+  const [first] = members;
+  if (first === undefined) return false;
+  const directory = directoryClient(first.member.bus);
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  while (!deadline.aborted) {
+    try {
+      await directory.download({ token: '', file, all: false }, { signal: deadline });
+      return true;
+    } catch {
+      await wait(pollMs, undefined, { signal: deadline }).catch(() => {});
+    }
+  }
+  return false;
 }
 
 export async function closeMembers(members: readonly SampleMember[]): Promise<void> {
