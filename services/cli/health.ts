@@ -27,11 +27,8 @@ export const health: Command = {
 
 function isService(word: string | undefined): word is CommandName {
   return commandNames.some(
-<<<<<<< HEAD
-    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members', 'files'].includes(name),
-=======
-    name => name === word && !['config', 'status', 'users', 'names', 'invite', 'join', 'members'].includes(name),
->>>>>>> peer
+    name =>
+      name === word && !['config', 'status', 'users', 'names', 'invite', 'join', 'members', 'files'].includes(name),
   );
 }
 

@@ -60,7 +60,13 @@ function hostOf(credentials: MemberCredentials): MemberHost {
   });
   return {
     ...{ id: memberIdOf(keys.publicKey), keys, account: 'bench', name: 'bench', bus: noBus, queueType: 'classic' },
-    ...{ directory: {} as MemberHost['directory'], dial: dialler.dial, addresses: () => [], dataDir: data },
+    ...{
+      directory: {} as MemberHost['directory'],
+      session: {} as MemberHost['session'],
+      dial: dialler.dial,
+      addresses: () => [],
+      dataDir: data,
+    },
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,
   };
