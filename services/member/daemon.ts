@@ -16,7 +16,6 @@ import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
-
 import { isMemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Handlers, served } from '../lib/rpc/definition.ts';

@@ -60,11 +60,12 @@ function hostOf(credentials: MemberCredentials): MemberHost {
   });
   return {
     ...{ id: memberIdOf(keys.publicKey), keys, account: 'bench', name: 'bench', bus: noBus, queueType: 'classic' },
-    ...{ directory: {} as MemberHost['directory'], dial: dialler.dial, addresses: () => [], dataDir: data },
-    session: {
-      isLoggedIn: () => true,
-      logIn: async () => ({ account: 'bench', leaseMs: 0 }),
-      logOut: async () => ({ isTold: true }),
+    ...{
+      directory: {} as MemberHost['directory'],
+      session: {} as MemberHost['session'],
+      dial: dialler.dial,
+      addresses: () => [],
+      dataDir: data,
     },
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,

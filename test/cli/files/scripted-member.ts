@@ -45,6 +45,7 @@ export async function startScriptedMember(script: Script): Promise<string> {
       yield { member: status(), proxies: [] };
       await wait(60_000, undefined, { signal }).catch(() => {});
     },
+    contact: none,
     stop: none,
     contact: none,
   };
