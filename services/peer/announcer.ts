@@ -123,7 +123,7 @@ export class Announcer {
     const now = host.clock();
     if (now - this.#comparedAt < compareMs && this.#comparedAt > 0) return;
     this.#comparedAt = now;
-    const { index: state } = await host.directory.ping({ token: '', addresses: [] });
+    const { index: state } = await host.directory.ping({ token: '', addresses: [] }, { signal: this.#closing.signal });
     if (index.changes(1).length > 0 || !isSettled()) return;
     const doubt = this.#differs(state);
     if (doubt === '') {

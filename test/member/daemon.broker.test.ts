@@ -62,7 +62,12 @@ test('tells its owner who it is and how it is', async () => {
   const status = await owner.status({});
   expect(status).toMatchObject({
     ...{ memberId: ann.keys.id, name: 'laptop', account: 'ann', pid: process.pid, grpcAddress: `*:${port}` },
-    ...{ advertised: [`127.0.0.1:${port}`], broker: { up: true, reason: '' }, parts: [], connectedMembers: 0 },
+    ...{
+      advertised: [`127.0.0.1:${port}`],
+      broker: { up: true, reason: '' },
+      parts: [{ name: 'files' }],
+      connectedMembers: 0,
+    },
   });
   expect(status.broker?.latencyMs).toBeLessThan(1_000);
   expect(Number(status.certificateLeftMs)).toBeGreaterThan(86_000_000);
