@@ -111,13 +111,44 @@ export function sourceOfBytes(bytes: Uint8Array): PieceSource {
   };
 }
 
+/**
+ * Memory for the pieces of one call, used again and again: a new MiB for each piece costs more in garbage collection than all else that
+ * is done with it. A piece's memory comes round when the frames of `pieces` others have been asked for since.
+ */
+export class PieceMemory {
+  readonly #buffers: Buffer[] = [];
+  readonly #pieces: number;
+  #next = 0;
+
+  /** @param pieces more than whoever takes the frames holds of them before he has copied them */
+  constructor(pieces: number) {
+    this.#pieces = pieces;
+  }
+
+  take(bytes: number): Buffer {
+    const at = this.#next++ % this.#pieces;
+    let buffer = this.#buffers[at];
+    if (buffer === undefined || buffer.length < bytes) {
+      buffer = Buffer.allocUnsafeSlow(bytes);
+      this.#buffers[at] = buffer;
+    }
+    return buffer;
+  }
+}
+
 /** A piece with room before each of its frames. @throws Failure PEER_NOT_HELD when there is no such piece */
-async function readFrames(source: PieceSource, piece: number, frameBytes: number): Promise<RoomyFrame[]> {
+async function readFrames(
+  source: PieceSource,
+  piece: number,
+  frameBytes: number,
+  pieces: PieceMemory | undefined,
+): Promise<RoomyFrame[]> {
   if (!Number.isInteger(piece) || piece < 0 || piece * pieceBytes >= source.length)
     throw new Failure('PEER_NOT_HELD', `there is no piece ${piece} in ${source.length} bytes`);
   const length = pieceLength(source.length, piece);
   const count = Math.ceil(length / frameBytes);
-  const memory = Buffer.allocUnsafeSlow(length + count * headroomBytes);
+  const bytes = length + count * headroomBytes;
+  const memory = pieces?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes);
   const frames = Array.from({ length: count }, (_, at) => {
     const offset = at * frameBytes;
     const start = offset + (at + 1) * headroomBytes;
@@ -137,12 +168,14 @@ export const mostRequestPieces = 1024;
 /**
  * The frames of runs of pieces, in order; one piece ahead is read while the last one goes out.
  * @param frameBytes asked for each frame: it follows the rate limit (token-bucket.ts)
+ * @param memory when who takes them copies them soon; else each piece has its own
  * @throws Failure as `read`; PEER_NOT_HELD for runs beyond the bounds
  */
 export async function* framesOf(
   source: PieceSource,
   runs: readonly PieceRun[],
   frameBytes: () => number,
+  memory?: PieceMemory,
 ): AsyncGenerator<PieceFrame> {
   const pieces = runs.reduce((sum, { count }) => sum + count, 0);
   if (runs.length > mostRuns || !(pieces <= mostRequestPieces))
@@ -152,7 +185,7 @@ export async function* framesOf(
     );
   const order = runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, at) => first + at));
   const readAhead = (piece: number | undefined): Promise<RoomyFrame[]> | undefined => {
-    const reading = piece === undefined ? undefined : readFrames(source, piece, frameBytes());
+    const reading = piece === undefined ? undefined : readFrames(source, piece, frameBytes(), memory);
     // It is awaited below, unless nobody wants more.
     reading?.catch(() => {});
     return reading;

@@ -10,7 +10,7 @@ import { type ContentId, isContentId } from './merkle.ts';
 import type { Offers } from './offers.ts';
 import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
-import { framesOf, mostRequestPieces, mostRuns, type PieceSource } from './piece-source.ts';
+import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
 import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
 import { mostTold } from './upload-ledger.ts';
@@ -81,7 +81,11 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       let source: PieceSource | undefined;
       try {
         source = await contents.open(id);
-        for await (const frame of framesOf(source, runs, () => frameBytesAt(limits.up.rate, mostBytes))) {
+        const frameBytesNow = (): number => frameBytesAt(limits.up.rate, mostBytes);
+        // A frame is copied when grpc-js writes it, and 16 wait for that at most (the high water mark of a stream of objects): of
+        // consecutive pieces fewer than 8 with what is read ahead. The relay copies each at once.
+        const memory = runs.length === 1 ? new PieceMemory(Math.min(8, pieces)) : undefined;
+        for await (const frame of framesOf(source, runs, frameBytesNow, memory)) {
           let waitMs = limits.up.take(frame.data.length, clock());
           for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
             await pause(Math.min(waitMs, 1_000), signal);

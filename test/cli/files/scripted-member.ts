@@ -47,7 +47,6 @@ export async function startScriptedMember(script: Script): Promise<string> {
     },
     contact: none,
     stop: none,
-    contact: none,
   };
   let isLoggedIn = true;
   const session: Handlers<typeof SessionServiceDefinition> = {
