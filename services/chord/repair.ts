@@ -1,0 +1,178 @@
+import { type Holders, holdersOf } from './holders.ts';
+import { type Identifier, identifier, isBetween, isUpTo } from './identifier.ts';
+import { every } from './maintenance.ts';
+import type { ChordNode } from './node.ts';
+import type { Peer } from './peer.ts';
+import type { Reconcile, RingClock, RingEvent, RingOptions } from './ports.ts';
+import { type Arc, type Claim, reconcile } from './reconcile.ts';
+import type { RingRecord } from './record.ts';
+import type { RecordStore } from './record-store.ts';
+
+interface RepairPorts {
+  readonly clock: RingClock;
+  readonly random: () => number;
+  readonly emit?: (event: RingEvent) => void;
+}
+
+/** After a change of neighbours: others may follow. */
+const soonMs = 50;
+
+/**
+ * Keeps the copies right while nodes come and go. The owner of an arc compares it with the next k − 1 nodes; whoever holds keys that are not its
+ * own compares them with their owner, and once it is none of the k holders and all of those have them, drops them. Both now and then, and at
+ * once when neighbours change.
+ */
+export class Repair {
+  readonly #node: ChordNode;
+  readonly #store: RecordStore;
+  readonly #ports: RepairPorts;
+  readonly #options: Pick<RingOptions, 'k' | 'r' | 'repairMs'>;
+  readonly #take: (record: RingRecord) => void;
+  /** What it owns and has compared with all other holders since it owns it. */
+  #settled: Arc | undefined;
+  #settledIn = -1;
+  #running: Promise<void> | undefined;
+  #isDue = false;
+  #cancelSoon: (() => void) | undefined;
+
+  constructor(
+    node: ChordNode,
+    store: RecordStore,
+    ports: RepairPorts,
+    options: Pick<RingOptions, 'k' | 'r' | 'repairMs'>,
+    take: (record: RingRecord) => void,
+  ) {
+    this.#node = node;
+    this.#store = store;
+    this.#ports = ports;
+    this.#options = options;
+    this.#take = take;
+    node.onChange(() => this.#changed());
+  }
+
+  maintain(): () => void {
+    const stop = every(this.#options.repairMs, () => this.run(), this.#ports.clock, this.#ports.random);
+    this.soon();
+    return () => {
+      stop();
+      this.#cancelSoon?.();
+      this.#cancelSoon = undefined;
+    };
+  }
+
+  isSettled(key: Identifier): boolean {
+    if (this.#settledIn !== this.#node.era || !this.#settled || !this.#node.owns(key)) return false;
+    return isUpTo(this.#settled.from, key, this.#settled.to);
+  }
+
+  soon(): void {
+    this.#cancelSoon ??= this.#ports.clock.after(soonMs, () => {
+      this.#cancelSoon = undefined;
+      void this.run();
+    });
+  }
+
+  /** One at a time; who asks for another meanwhile gets one more after it. */
+  run(): Promise<void> {
+    this.#isDue = true;
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Somebody compares with us. What it owns we do not, and should we own it again we must first learn what it took meanwhile. */
+  heard({ isOwner }: Reconcile, from: Peer): void {
+    if (!isOwner) return;
+    this.#cut(from.id);
+    this.#node.answer('notify', {}, from);
+  }
+
+  /** What the node owns goes to those who will hold it. */
+  async handOver(): Promise<void> {
+    const { predecessor } = this.#node.neighbours;
+    if (!this.#node.isMember || !predecessor) return;
+    const arc = { from: predecessor.id, to: this.#node.self.id, isOwner: true };
+    const { peers } = this.#holders(this.#options.k + 1);
+    for (const other of peers.slice(1)) await this.#reconcile(other, arc);
+    await this.#passOn();
+  }
+
+  #changed(): void {
+    const { predecessor } = this.#node.neighbours;
+    if (predecessor) this.#cut(predecessor.id);
+    if (this.#node.isMember) this.soon();
+  }
+
+  #cut(before: Identifier): void {
+    const settled = this.#settled;
+    if (settled && isBetween(settled.from, before, settled.to)) this.#settled = { from: before, to: settled.to };
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#isDue && this.#node.isMember) {
+      this.#isDue = false;
+      await this.#compareOwn();
+      await this.#passOn();
+    }
+  }
+
+  async #compareOwn(): Promise<void> {
+    const { self, era, neighbours } = this.#node;
+    const { predecessor, successors } = neighbours;
+    const isAlone = successors[0]?.id === self.id;
+    if (!predecessor && !isAlone) return;
+    const arc = { from: predecessor?.id ?? self.id, to: self.id, isOwner: true };
+    const { peers, isWhole: areKnown } = this.#holders(this.#options.k);
+    let isWhole = areKnown;
+    for (const other of peers.slice(1)) if (!(await this.#reconcile(other, arc))) isWhole = false;
+    const now = this.#node.neighbours;
+    if (!isWhole || this.#node.era !== era || now.predecessor?.id !== predecessor?.id) return;
+    this.#settled = arc;
+    this.#settledIn = era;
+  }
+
+  /** Keys that others own, arc after arc. */
+  async #passOn(): Promise<void> {
+    const { self, era } = this.#node;
+    const seen: Arc[] = [];
+    const isOther = (key: Identifier): boolean =>
+      !this.#node.owns(key) && !seen.some(({ from, to }) => isUpTo(from, key, to));
+    for (let left = this.#options.k * 8; left > 0 && this.#node.era === era; left--) {
+      const key = this.#store.find(isOther);
+      if (key === undefined) return;
+      const found = await this.#node.lookup(key).catch(() => undefined);
+      const arc = { from: found?.predecessor?.id ?? identifier(key - 1n), to: found?.owner.id ?? key, isOwner: false };
+      // Whose predecessor is not known yet: only the one key.
+      const isSure = found !== undefined && isUpTo(arc.from, key, arc.to);
+      const only = isSure ? arc : { from: identifier(key - 1n), to: key, isOwner: false };
+      seen.push(only);
+      if (!found || found.owner.id === self.id) continue;
+      const { peers } = holdersOf(found, this.#options);
+      if (peers.some(({ id }) => id === self.id)) await this.#reconcile(found.owner, only);
+      else await this.#giveAway(peers, only);
+    }
+  }
+
+  async #giveAway(holders: readonly Peer[], arc: Claim): Promise<void> {
+    const { clock, emit } = this.#ports;
+    const before = this.#store.on(arc.from, arc.to, clock.now());
+    for (const holder of holders) {
+      const done = await this.#reconcile(holder, { ...arc, isGivenAway: true });
+      if (!done || done.refused > 0) return;
+    }
+    if (holders.length < this.#options.k) return;
+    for (const digest of before) this.#store.forget(digest);
+    emit?.({ type: 'moved-keys', node: this.#node.self, count: before.length });
+  }
+
+  #holders(k: number): Holders {
+    const { self, neighbours } = this.#node;
+    return holdersOf({ owner: self, successors: neighbours.successors }, { k, r: this.#options.r });
+  }
+
+  #reconcile(other: Peer, arc: Claim): Promise<{ sent: number; refused: number } | undefined> {
+    const { ask } = this.#node;
+    return reconcile({ ask, store: this.#store, now: this.#ports.clock.now, take: this.#take }, other, arc);
+  }
+}
