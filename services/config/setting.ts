@@ -13,6 +13,8 @@ export const commandNames = [
   'join',
   'members',
   'member',
+  'chord',
+  'ring',
   'status',
   'config',
 ] as const;

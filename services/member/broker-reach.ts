@@ -2,7 +2,7 @@ import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/membe
 import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
 import { rpcKey } from '../bus/own-keys.ts';
-import { pause } from './pause.ts';
+import { pause } from '../lib/pause.ts';
 import type { ReachRecord } from './reach.ts';
 
 const everyMs = 5_000;

@@ -7,9 +7,11 @@ import {
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
+import { keepConsuming } from '../bus/keep-consuming.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import type { QueueKind } from '../bus/topology.ts';
+import { Changes } from '../lib/changes.ts';
 import { messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
@@ -19,10 +21,8 @@ import { readVersion } from '../lib/version.ts';
 import { dialAddresses } from './addresses.ts';
 import { admit, type Revocations } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
-import { Changes } from './changes.ts';
 import { createDialler } from './dialler.ts';
 import { createHealth } from './health.ts';
-import { keepConsuming } from './keep-consuming.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
 import { startPresence } from './presence.ts';
@@ -167,7 +167,17 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     for (const start of needs.parts) {
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType, directory },
-        ...{ dial: dialler.dial, addresses: () => advertised, dataDir, now, clock, random, warn, log },
+        ...{
+          dial: dialler.dial,
+          identify: dialler.identify,
+          addresses: () => advertised,
+          dataDir,
+          now,
+          clock,
+          random,
+          warn,
+          log,
+        },
         signal: ending.signal,
       });
       parts.push(part);

@@ -6,6 +6,7 @@ import { startMember } from './member.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
+const usualRingPorts = Array.from({ length: 100 }, (_, at) => 7_001 + at);
 
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
@@ -23,6 +24,7 @@ export const run: Run = async (config, stop, io) => {
       ...config.member,
       dataDir: resolve(io.cwd, config.data.dir),
       ports: port === undefined ? usualPorts : [port],
+      ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
     },
   );
   try {

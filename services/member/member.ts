@@ -5,6 +5,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
+import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import { type DirectoryClient, directoryClient } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
@@ -34,6 +35,7 @@ export interface MemberOptions
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
   readonly ports: readonly number[];
+  readonly ring: RingOptions;
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }
@@ -99,8 +101,8 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
 }
 
 /** What each daemon hosts. */
-function partsOf(_options: MemberOptions): StartPart[] {
-  return [];
+function partsOf({ ring }: MemberOptions): StartPart[] {
+  return [host => startRing(host, ring)];
 }
 
 /** The same accounts, elsewhere. */

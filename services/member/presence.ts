@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/failure.ts';
-import { pause } from './pause.ts';
+import { pause } from '../lib/pause.ts';
 import type { ReachRecord } from './reach.ts';
 
 export interface PresenceNeeds {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Figures, ProxyAnnounce } from '../../proto/gen/warren/proxy/v1/job.ts';
-import { Changes } from '../../services/member/changes.ts';
+import { Changes } from '../../services/lib/changes.ts';
 import { ProxyTable } from '../../services/member/proxies.ts';
 import { ReachRecord } from '../../services/member/reach.ts';
 

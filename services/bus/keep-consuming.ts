@@ -1,4 +1,4 @@
-import type { Bus, Consumer } from '../bus/bus.ts';
+import type { Bus, Consumer } from './bus.ts';
 
 /**
  * Begins to consume as soon as there is a broker that lets us, be it only after a refusal (an account that comes back with the
