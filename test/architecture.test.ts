@@ -53,7 +53,7 @@ const core = [
   'services/directory/attempts.ts',
   'services/directory/broker-places.ts',
   'services/directory/presence.ts',
-  'services/directory/http-status.ts',
+  'services/lib/rpc/http-status.ts',
   'services/chord/ask.ts',
   'services/chord/bounds.ts',
   'services/chord/finger-table.ts',

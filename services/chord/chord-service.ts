@@ -1,4 +1,4 @@
-import { ChordServiceDefinition } from '../../proto/gen/warren/chord/v1/chord.ts';
+import { ChordServiceDefinition, type RingView } from '../../proto/gen/warren/chord/v1/chord.ts';
 import type { Changes } from '../lib/changes.ts';
 import { Failure } from '../lib/failure.ts';
 import { CallFailure, type CallStatus } from '../lib/rpc/call-failure.ts';
@@ -9,7 +9,7 @@ import type { RingHost } from './host.ts';
 import { formatIdentifier } from './identifier.ts';
 import { placeOfKey } from './key.ts';
 import type { ProviderPort } from './provider-port.ts';
-import { shownNode, viewOf } from './view.ts';
+import { shownNode } from './view.ts';
 import { walkAround } from './walk.ts';
 import type { Ways } from './ways.ts';
 
@@ -20,7 +20,7 @@ export interface OwnerNeeds {
   readonly changes: Changes;
   readonly providers: ProviderPort;
   readonly leave: () => Promise<void>;
-  readonly r: number;
+  readonly view: () => RingView;
   /** Ends what streams. */
   readonly ending: AbortSignal;
 }
@@ -45,7 +45,16 @@ const statuses: Readonly<Record<string, CallStatus>> = {
 };
 
 /** What the owner may ask, of whatever front: gRPC on the local endpoint, REST. */
-export function ownerHandlers({ ring, book, ways, changes, providers, leave, r, ending }: OwnerNeeds): OwnerHandlers {
+export function ownerHandlers({
+  ring,
+  book,
+  ways,
+  changes,
+  providers,
+  leave,
+  view,
+  ending,
+}: OwnerNeeds): OwnerHandlers {
   const { node, storage } = ring.first;
   const turns = new Turns(atOnce);
   const inTurn = async <T>(act: () => Promise<T>): Promise<T> => {
@@ -61,7 +70,7 @@ export function ownerHandlers({ ring, book, ways, changes, providers, leave, r, 
         const { nodes, isWhole } = node.isMember
           ? await walkAround(node, nodesShown)
           : { nodes: [node.self], isWhole: true };
-        return { view: viewOf(ring, book, r), nodes: nodes.map(peer => shownNode(peer, book)), isWhole };
+        return { view: view(), nodes: nodes.map(peer => shownNode(peer, book)), isWhole };
       }),
     lookup: ({ key }) =>
       inTurn(async () => {
@@ -112,7 +121,7 @@ export function ownerHandlers({ ring, book, ways, changes, providers, leave, r, 
       return {};
     },
     watch: (_request, { signal }) =>
-      changes.watch(() => ({ view: viewOf(ring, book, r) }), apartMs, AbortSignal.any([signal, ending])),
+      changes.watch(() => ({ view: view() }), apartMs, AbortSignal.any([signal, ending])),
   };
 }
 

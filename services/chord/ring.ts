@@ -1,7 +1,9 @@
+import type { RingView } from '../../proto/gen/warren/chord/v1/chord.ts';
 import type { HostedPart, MemberHost } from '../bus/hosted.ts';
 import { keepConsuming } from '../bus/keep-consuming.ts';
 import type { QueueSpec } from '../bus/topology.ts';
 import { Changes } from '../lib/changes.ts';
+import { dialable } from '../lib/dialable.ts';
 import { messageOf } from '../lib/failure.ts';
 import { isSignedBy, memberIdOf, signAs } from '../lib/identity/keys.ts';
 import { AddressBook, formatAddresses } from './address-book.ts';
@@ -10,14 +12,16 @@ import { createCodecs } from './call-codecs.ts';
 import { ownerHandlers, serveOwner } from './chord-service.ts';
 import { type HostPorts, RingHost } from './host.ts';
 import { identifierOfMember } from './identifier.ts';
+import { RingMetrics } from './metrics.ts';
 import type { Peer } from './peer.ts';
 import { liveOptions, type RingClock } from './ports.ts';
 import { type ProviderPort, providersOn } from './provider-port.ts';
 import { signedOctets } from './record.ts';
+import { startRest } from './rest.ts';
 import { decodeEvent, encodeEvent, encodeStats } from './ring-events.ts';
 import { serveRing } from './ring-service.ts';
 import { liveStorageOptions } from './storage.ts';
-import { isSafeAt, viewOf } from './view.ts';
+import { viewOf } from './view.ts';
 import { createWays } from './ways.ts';
 import { sha256 } from './wire.ts';
 
@@ -49,7 +53,10 @@ const heardEvents: QueueSpec = {
 const recordContext = 'warren.chord.v1.Record';
 
 /** This member's node on the ring, for its daemon to host. It joins in the background, and goes on without a broker. */
-export async function startRing(host: MemberHost, { join, virtualNodes }: RingOptions): Promise<RingPart> {
+export async function startRing(
+  host: MemberHost,
+  { join, virtualNodes, host: restHost, ports: restPorts }: RingOptions,
+): Promise<RingPart> {
   const { id, keys, bus, warn } = host;
   const book = new AddressBook(id, host.addresses);
   const codecs = createCodecs(book);
@@ -77,6 +84,7 @@ export async function startRing(host: MemberHost, { join, virtualNodes }: RingOp
   // A node has r other nodes to rely on; with several of a member among them, as many more.
   const options = { ...liveOptions, ...liveStorageOptions, r: Math.max(liveOptions.r, 3 * virtualNodes) };
   const ring = new RingHost(ports, peers, options);
+  const view = (): RingView => viewOf(ring, book, options.r);
   const offs = ring.places.map(({ node }) => node.onChange(() => changes.happened()));
 
   const events = keepConsuming(bus, () =>
@@ -93,7 +101,7 @@ export async function startRing(host: MemberHost, { join, virtualNodes }: RingOp
   const { node } = ring.first;
   const stats = setInterval(() => {
     if (!node.isMember) return;
-    const { known, isSafe, records, octets } = viewOf(ring, book, options.r);
+    const { known, isSafe, records, octets } = view();
     bus.send(encodeStats({ successors: known - 1, isSafe, records, octets }, book, id));
   }, statsMs);
   stats.unref();
@@ -118,7 +126,17 @@ export async function startRing(host: MemberHost, { join, virtualNodes }: RingOp
     book,
   );
   const providers = providersOn(ring.first.storage);
-  const owner = ownerHandlers({ ring, book, ways, changes, providers, leave, r: options.r, ending: ending.signal });
+  const metrics = new RingMetrics(view);
+  const owner = metrics.measure(
+    ownerHandlers({ ring, book, ways, changes, providers, leave, view, ending: ending.signal }),
+  );
+  // Members are served without it, so it is not worth a daemon.
+  const rest = await startRest({ owner, registry: metrics.registry, warn }, { host: restHost, ports: restPorts }).catch(
+    error => {
+      warn(`ring: there is no REST: ${messageOf(error)}`);
+      return undefined;
+    },
+  );
   return {
     name: 'ring',
     forMembers: [service],
@@ -126,11 +144,12 @@ export async function startRing(host: MemberHost, { join, virtualNodes }: RingOp
     forOwner: [serveOwner(owner)],
     providers,
     status() {
+      const rested = rest === undefined ? [] : [`REST at http://${dialable(restHost)}:${rest.port}/ring`];
       if (hasLeft) return ['has left the ring; it joins again when the daemon starts'];
-      if (!node.isMember) return ['outside: looking for a way in'];
-      const { known, isSafe, records } = viewOf(ring, book, options.r);
-      const safety = isSafe ? 'safe' : `not yet safe: ${known} of ${isSafeAt(options.r)} members`;
-      return [safety, `${records} records held`];
+      if (!node.isMember) return ['outside: looking for a way in', ...rested];
+      const { known, isSafe, safeAt, records } = view();
+      const safety = isSafe ? 'safe' : `not yet safe: ${known} of ${safeAt} members`;
+      return [safety, `${records} records held`, ...rested];
     },
     async close() {
       clearInterval(stats);
@@ -139,6 +158,7 @@ export async function startRing(host: MemberHost, { join, virtualNodes }: RingOp
       await Promise.race([leave().catch(error => warn(`ring: while leaving: ${messageOf(error)}`)), late]);
       ring.close();
       for (const off of offs) off();
+      await rest?.close();
       await events.close();
     },
   };

@@ -5,11 +5,6 @@ import { formatIdentifier } from './identifier.ts';
 import type { Peer } from './peer.ts';
 import { untilSelf } from './successor-list.ts';
 
-/** Members from which on a ring with lists of r survives a failure anywhere. */
-export function isSafeAt(r: number): number {
-  return r + 1;
-}
-
 export function shownNode(peer: Peer, book: AddressBook): RingNode {
   const { id, member, index } = peer;
   return { place: formatIdentifier(id), memberId: member, index, addresses: book.of(peer) };
@@ -31,6 +26,6 @@ export function viewOf({ first: { node }, places }: RingHost, book: AddressBook,
     records: stores.reduce((sum, { size }) => sum + size, 0),
     octets: stores.reduce((sum, { octets }) => sum + octets, 0),
     known: node.isMember ? others.length + 1 : 0,
-    safeAt: isSafeAt(r),
+    safeAt: r + 1,
   };
 }

@@ -366,6 +366,12 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
+  'chord.only': setting(flag, false, {
+    defaultFor: { chord: true },
+    doc: 'Whether the daemon hosts its node of the ring and nothing else: no files.',
+    flag: { name: 'ring-only', value: '', isSwitch: true },
+    commands: members,
+  }),
   'chord.join': setting(list(text), [], {
     doc: 'Members to enter the ring through, HOST:PORT of their gRPC servers; none: those that the directory names.',
     flag: { name: 'join', value: 'ADDRESS', repeatable: true },

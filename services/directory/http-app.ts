@@ -4,7 +4,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { asCallFailure, CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
-import { httpStatus } from './http-status.ts';
+import { httpStatus } from '../lib/rpc/http-status.ts';
 import { type Method, methodNames, methods } from './methods.ts';
 import { formatOpenApi } from './openapi.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { httpStatus } from './http-status.ts';
+import { httpStatus } from '../lib/rpc/http-status.ts';
 import { type Method, methodNames, methods } from './methods.ts';
 
 /** The REST face as OpenAPI 3.1, out of the table that the routes come from. */

@@ -1,8 +1,8 @@
 import { messageOf } from '../lib/failure.ts';
 import { CallFailure, type CallStatus } from '../lib/rpc/call-failure.ts';
 import { type CallOptions, patienceMs } from '../lib/rpc/definition.ts';
+import { httpStatus } from '../lib/rpc/http-status.ts';
 import type { DirectoryClient } from './client.ts';
-import { httpStatus } from './http-status.ts';
 import { type Method, methodNames, methods } from './methods.ts';
 import { problem } from './openapi.ts';
 

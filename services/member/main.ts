@@ -24,6 +24,7 @@ export const run: Run = async (config, stop, io) => {
       ...config.member,
       dataDir: resolve(io.cwd, config.data.dir),
       ports: port === undefined ? usualPorts : [port],
+      isRingOnly: config.chord.only,
       ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
     },
   );

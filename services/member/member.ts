@@ -36,6 +36,8 @@ export interface MemberOptions
   /** In turn, until one is free; 0 is any free one. */
   readonly ports: readonly number[];
   readonly ring: RingOptions;
+  /** Nothing but the ring is hosted. */
+  readonly isRingOnly?: boolean;
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }

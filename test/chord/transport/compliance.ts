@@ -82,7 +82,12 @@ const examples: Example[] = [
     { from: top, to: key, digests, isOwner: true },
     { wanted: slots, newer: digests, isCut: true },
   ],
-  ['an empty one', 'reconcile', { from: key, to: key, digests: [], isOwner: false }, { wanted: [], newer: [], isCut: false }],
+  [
+    'an empty one',
+    'reconcile',
+    { from: key, to: key, digests: [], isOwner: false },
+    { wanted: [], newer: [], isCut: false },
+  ],
   ['records, the largest', 'retrieve', { slots: slots.slice(0, maxRetrieved) }, { records: large }],
 ];
 
@@ -155,7 +160,9 @@ export function transportCompliance(name: string, open: Open): void {
       };
       const transport = ends.transportOf(self());
       const answers = await Promise.all(
-        Array.from({ length: 200 }, (_, at) => transport.call(to(), 'route', { key: identifier(BigInt(at)) }, patience)),
+        Array.from({ length: 200 }, (_, at) =>
+          transport.call(to(), 'route', { key: identifier(BigInt(at)) }, patience),
+        ),
       );
       expect(answers.map(({ closer }) => closer[0]?.id)).toEqual(answers.map((_, at) => others[at % 64]?.id));
     });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { RingServiceDefinition } from '../../../proto/gen/warren/chord/v1/ring.ts';
-import { createRelays } from '../../../services/bus/relay/relay.ts';
+import { ContactServiceDefinition } from '../../../proto/gen/warren/member/v1/member.ts';
 import type { Bus } from '../../../services/bus/bus.ts';
+import { createRelays } from '../../../services/bus/relay/relay.ts';
 import type { Answer } from '../../../services/chord/ring-service.ts';
 import { transportBy } from '../../../services/chord/transport.ts';
 import { createAuthority } from '../../../services/lib/identity/authority.ts';
 import { createMemberKeys } from '../../../services/lib/identity/keys.ts';
-import { served } from '../../../services/lib/rpc/definition.ts';
-import { ContactServiceDefinition } from '../../../proto/gen/warren/member/v1/member.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
+import { served } from '../../../services/lib/rpc/definition.ts';
 import { createDialler } from '../../../services/member/dialler.ts';
 import { startMemberServer } from '../../../services/member/member-server.ts';
 import { codecsOf, credentialsOf, noRevocations, serviceOf } from './certified.ts';
@@ -78,7 +78,11 @@ describe('what is not of the right shape is refused, and reaches no node', () =>
     ['a writer too short', 'store', { way, record: { ...record, writer: Buffer.alloc(31) }, asOwner: false }],
     ['a kind that there is not', 'fetch', { way, key, kind: 3 }],
     ['too many digests', 'reconcile', { way, from: key, to: key, digests: Array(513).fill(digest), isOwner: false }],
-    ['a digest of nothing', 'reconcile', { way, from: key, to: key, digests: [{ ...digest, slot: undefined }], isOwner: false }],
+    [
+      'a digest of nothing',
+      'reconcile',
+      { way, from: key, to: key, digests: [{ ...digest, slot: undefined }], isOwner: false },
+    ],
     ['too many slots', 'retrieve', { way, slots: Array(17).fill(digest.slot) }],
     ['a value with a writer', 'retrieve', { way, slots: [{ ...digest.slot, writer: Buffer.alloc(32) }] }],
   ])('%s', async (_name, call, request) => {

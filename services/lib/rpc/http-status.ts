@@ -1,4 +1,4 @@
-import type { CallStatus } from '../lib/rpc/call-failure.ts';
+import type { CallStatus } from './call-failure.ts';
 
 /** As in google.rpc.Code. */
 export const httpStatus: Readonly<Record<CallStatus, number>> = {
