@@ -1,6 +1,8 @@
+import { loadConfig } from '../../config/load.ts';
 import { Failure } from '../../lib/failure.ts';
 import type { Command } from '../command.ts';
 import type { Io } from '../io.ts';
+import { loadOptions } from '../settings-file.ts';
 import { takeOptions } from '../take-options.ts';
 import { patience, type RingOwner, withRing } from './connect.ts';
 
@@ -30,6 +32,8 @@ function ringCommand(
     async run(argv, _stop, io) {
       const { values, words: given, rest } = takeOptions(argv, { '--json': { isSwitch: true }, ...more });
       const missing = words[given.length];
+      // A mistake in a file is told before one on the line.
+      if (missing !== undefined) loadConfig(loadOptions('ring', rest, io));
       if (missing !== undefined) throw new Failure('CONFIG', `${missing}? warren ring ${name} ${usage.trim()}`);
       const flags = [...given.slice(words.length), ...rest];
       const asked = { words: given, isJson: values.has('--json'), values, io };
