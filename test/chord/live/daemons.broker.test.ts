@@ -47,7 +47,9 @@ describe('nodes that join through an address', () => {
     expect((await warren('ring', 'get', 'other', '--json', ...at)).text).toContain('"AAE="');
     expect(await warren('ring', 'put', 'from the shell', 'some text', ...at)).toMatchObject({ code: 0 });
     expect(await (await fetch(`${rest}/keys/from%20the%20shell`)).text()).toBe('some text');
-    expect((await warren('ring', 'lookup', 'greeting', ...at)).text).toMatch(/^[0-9a-f]{40} is owned by [0-9a-f]{12} \(/);
+    expect((await warren('ring', 'lookup', 'greeting', ...at)).text).toMatch(
+      /^[0-9a-f]{40} is owned by [0-9a-f]{12} \(/,
+    );
     await warren('ring', 'remove', 'from the shell', ...at);
     expect(await warren('ring', 'get', 'from the shell', ...at)).toEqual({
       code: 1,
