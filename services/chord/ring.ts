@@ -14,7 +14,7 @@ import { type HostPorts, RingHost } from './host.ts';
 import { identifierOfMember } from './identifier.ts';
 import { RingMetrics } from './metrics.ts';
 import type { Peer } from './peer.ts';
-import { liveOptions, type RingClock } from './ports.ts';
+import { liveOptions, type RingClock, type RingEvent } from './ports.ts';
 import { type ProviderPort, providersOn } from './provider-port.ts';
 import { signedOctets } from './record.ts';
 import { startRest } from './rest.ts';
@@ -41,6 +41,8 @@ export interface RingPart extends HostedPart {
   readonly providers: ProviderPort;
 }
 
+/** Whoever is silent is told of no more often, in milliseconds. */
+const suspectMs = 1_000;
 const statsMs = 10_000;
 /** For handing over what it holds, when the daemon ends. */
 const leaveMs = 2_000;
@@ -67,8 +69,14 @@ export async function startRing(
 
   const ways = createWays({
     ...{ host, codecs, book },
+    onSilent: (node, by) => told(node.member, () => tell({ type: 'suspect', node, by })),
     answerHere: (to, call, request, from) => ring.answer(to.id, call, request as never, from),
   });
+  const told = onceIn(suspectMs, host.clock);
+  const tell = (event: RingEvent): void => {
+    bus.send(encodeEvent(event, book, id));
+    ring.hear(event);
+  };
   const ports: HostPorts = {
     transportOf: ways.transportOf,
     clock: clockOf(host),
@@ -171,6 +179,21 @@ function ownPeer({ id, addresses }: MemberHost, index: number): Peer {
     get address() {
       return formatAddresses(addresses());
     },
+  };
+}
+
+/** Acts for a name unless it has done so a moment ago. */
+function onceIn(ms: number, clock: () => number): (name: string, act: () => void) => void {
+  const last = new Map<string, number>();
+  return (name, act) => {
+    const now = clock();
+    for (const [each, at] of last) {
+      if (now - at < ms) break;
+      last.delete(each);
+    }
+    if (last.has(name)) return;
+    last.set(name, now);
+    act();
   };
 }
 

@@ -233,7 +233,7 @@ export class RingStorage {
     attempt: (holders: Holders) => Promise<T | undefined>,
   ): Promise<T> {
     const { clock, random } = this.#ports;
-    for (let wait = backoffMs; ; wait = Math.min(2 * wait, 10 * backoffMs)) {
+    for (let wait = backoffMs; ; wait = Math.min(2 * wait, 4 * backoffMs)) {
       const found = await this.#node.lookup(key).catch(error => {
         if (!this.#node.isMember) throw error;
         return undefined;

@@ -25,6 +25,8 @@ export interface WaysNeeds {
   readonly host: Pick<MemberHost, 'id' | 'bus' | 'dial' | 'clock'>;
   readonly codecs: Codecs;
   readonly book: AddressBook;
+  /** It cannot be reached, or does not answer in time; it may still live. */
+  readonly onSilent: (node: Peer, by: Peer) => void;
   /** Calls from one of this member's nodes to another. */
   readonly answerHere: <K extends RingCall>(to: Peer, call: K, request: RingCalls[K]['request'], from: Peer) => unknown;
 }
@@ -43,7 +45,7 @@ export function clientByBus(bus: Bus, member: string): RingClient {
  * Whoever can be dialled is dialled. One that has not answered in half of the time is asked through the broker as well, and the first
  * answer counts: a path that is cut without a word is noticed by gRPC only after half a minute. (Each call bears being made twice.)
  */
-export function createWays({ host, codecs, book, answerHere }: WaysNeeds): Ways {
+export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNeeds): Ways {
   const { bus, clock } = host;
   const mistrustedUntil = new Map<string, number>();
   const lastWays = new Map<string, Way>();
@@ -105,11 +107,21 @@ export function createWays({ host, codecs, book, answerHere }: WaysNeeds): Ways 
         if (to.member === host.id) return answerHere(to, call, request, self) as RingCalls[typeof call]['reply'];
         const asked = { self, to, call, request, timeoutMs };
         const isMistrusted = clock() < (mistrustedUntil.get(to.member) ?? 0);
-        return isMistrusted && bus.state === 'up' ? viaBroker(asked) : either(asked);
+        try {
+          return await (isMistrusted && bus.state === 'up' ? viaBroker(asked) : either(asked));
+        } catch (error) {
+          if (!isAnswer(error)) onSilent(to, self);
+          throw error;
+        }
       },
     }),
     lastWay: member => (member === host.id ? 'here' : lastWays.get(member)),
   };
+}
+
+/** It lives, and said no. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof CallFailure && error.code !== 'CALL_GRPC' && error.code !== 'CHORD_NO_WAY';
 }
 
 function remember<V>(entries: Map<string, V>, key: string, value: V): void {
