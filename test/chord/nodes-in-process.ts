@@ -20,13 +20,13 @@ export interface LocalNode {
 
 const context = 'warren.chord.v1.Record';
 
-/** Nodes that are one ring already, in this process and in real time: a call is a function. */
-export async function startNodes(count: number): Promise<{ nodes: LocalNode[]; close(): void }> {
+/** Nodes in this process and in real time: a call is a function. */
+export function createNodes(): { nodes: LocalNode[]; add(): LocalNode; close(): void } {
   const hosts = new Map<string, RingHost>();
   const ending = new AbortController();
   const nodes: LocalNode[] = [];
   const options = { ...liveOptions, ...liveStorageOptions, stabilizeMs: 50, repairMs: 200 };
-  for (let at = 0; at < count; at++) {
+  const add = (): LocalNode => {
     const keys = createMemberKeys();
     const self = peerOf(keys.id, 0, '');
     const book = new AddressBook(keys.id, () => []);
@@ -57,22 +57,32 @@ export async function startNodes(count: number): Promise<{ nodes: LocalNode[]; c
       options,
     );
     hosts.set(keys.id, host);
-    const [first] = nodes;
-    if (first === undefined) await host.found();
-    else await host.join([first.host.first.node.self]);
     const view = () => viewOf(host, book, options.r);
     const metrics = new RingMetrics(view);
     const owner = ownerHandlers({
       ...{ ring: host, book, ways: { lastWay: () => 'direct' as const }, changes: new Changes(), view },
       ...{ providers: providersOn(host.first.storage), leave: () => host.leave(), ending: ending.signal },
     });
-    nodes.push({ host, owner: metrics.measure(owner), metrics });
-  }
+    const node = { host, owner: metrics.measure(owner), metrics };
+    nodes.push(node);
+    return node;
+  };
   return {
-    nodes,
+    ...{ nodes, add },
     close() {
       ending.abort();
       for (const { host } of nodes) host.close();
     },
   };
+}
+
+/** Those of one ring. */
+export async function startNodes(count: number): Promise<{ nodes: LocalNode[]; close(): void }> {
+  const { nodes, add, close } = createNodes();
+  await add().host.found();
+  for (let left = count - 1; left > 0; left--) {
+    const { host } = add();
+    await host.join([nodes[0]?.host.first.node.self ?? host.first.node.self]);
+  }
+  return { nodes, close };
 }

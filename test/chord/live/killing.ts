@@ -13,9 +13,7 @@ export async function spawnRing(network: Network, count: number): Promise<RingPr
   const nodes = [await spawnNode(network)];
   const [first] = nodes;
   for (let left = count - 1; left > 0; left -= 4) {
-    const more = Array.from({ length: Math.min(4, left) }, () =>
-      spawnNode(network, '--join', first?.address ?? ''),
-    );
+    const more = Array.from({ length: Math.min(4, left) }, () => spawnNode(network, '--join', first?.address ?? ''));
     nodes.push(...(await Promise.all(more)));
   }
   for (const { ring } of nodes)
