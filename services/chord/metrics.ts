@@ -11,6 +11,7 @@ export class RingMetrics {
   readonly #operations: Counter<'operation' | 'code'>;
   readonly #seconds: Histogram<'operation'>;
   readonly #hops: Histogram;
+  readonly #silent: Counter;
 
   constructor(view: () => RingView) {
     const registers = [this.registry];
@@ -35,10 +36,21 @@ export class RingMetrics {
       ...{ name: 'warren_ring_operation_seconds', help: 'How long it took', labelNames: ['operation'], registers },
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     });
+    this.#silent = new Counter({
+      ...{
+        name: 'warren_ring_silent_calls_total',
+        help: 'Calls to other nodes that were not answered in time',
+        registers,
+      },
+    });
     this.#hops = new Histogram({
       ...{ name: 'warren_ring_lookup_hops', help: 'Nodes that answered on the way of a lookup, the owner included' },
       ...{ buckets: [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16], registers },
     });
+  }
+
+  silent(): void {
+    this.#silent.inc();
   }
 
   /** The same handlers, measured. */

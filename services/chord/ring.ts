@@ -69,7 +69,10 @@ export async function startRing(
 
   const ways = createWays({
     ...{ host, codecs, book },
-    onSilent: (node, by) => told(node.member, () => tell({ type: 'suspect', node, by })),
+    onSilent: (node, by) => {
+      metrics.silent();
+      told(node.member, () => tell({ type: 'suspect', node, by }));
+    },
     answerHere: (to, call, request, from) => ring.answer(to.id, call, request as never, from),
   });
   const told = onceIn(suspectMs, host.clock);
@@ -93,6 +96,7 @@ export async function startRing(
   const options = { ...liveOptions, ...liveStorageOptions, r: Math.max(liveOptions.r, 3 * virtualNodes) };
   const ring = new RingHost(ports, peers, options);
   const view = (): RingView => viewOf(ring, book, options.r);
+  const metrics = new RingMetrics(view);
   const offs = ring.places.map(({ node }) => node.onChange(() => changes.happened()));
 
   const events = keepConsuming(bus, () =>
@@ -134,7 +138,6 @@ export async function startRing(
     book,
   );
   const providers = providersOn(ring.first.storage);
-  const metrics = new RingMetrics(view);
   const owner = metrics.measure(
     ownerHandlers({ ring, book, ways, changes, providers, leave, view, ending: ending.signal }),
   );

@@ -7,6 +7,8 @@ import { until } from '../../support/until.ts';
 import { type RingProcess, spawnNode } from './network-of-nodes.ts';
 
 const { k, stabilizeMs } = liveOptions;
+/** Longer than a put or a get tries. */
+const patience = { deadlineMs: 20_000 };
 
 /** So many processes in one ring, which all of them see whole. */
 export async function spawnRing(network: Network, count: number): Promise<RingProcess[]> {
@@ -57,7 +59,7 @@ export async function killSome(
 ): Promise<{ answeredMs: number; repairedMs: number; kept: number }> {
   const names = Array.from({ length: keys }, (_, at) => `key ${at}`);
   for (const [at, key] of names.entries())
-    await nodes[at % nodes.length]?.ring.put({ key, value: Buffer.from(`value of ${key}`), lifeMs: 0 });
+    await nodes[at % nodes.length]?.ring.put({ key, value: Buffer.from(`value of ${key}`), lifeMs: 0 }, patience);
   await until(
     () => copies(nodes),
     count => count === keys * k,
@@ -73,7 +75,7 @@ export async function killSome(
   const answers = await Promise.all(
     kept.map(async (key, index) => {
       const asked = living[index % living.length];
-      const { value } = (await asked?.ring.get({ key })) ?? {};
+      const { value } = (await asked?.ring.get({ key }, patience)) ?? {};
       return { key, text: value?.toString(), ms: performance.now() - at };
     }),
   );
