@@ -48,12 +48,17 @@ const core = [
   'services/worker/balancer.ts',
   'services/worker/job-gate.ts',
   'services/worker/response-framing.ts',
+  'services/lib/attempt-limiter.ts',
+  'services/lib/rest/http-status.ts',
+  'services/lib/rest/mistake.ts',
+  'services/naming/host-port.ts',
+  'services/naming/record.ts',
+  'services/naming/response-limiter.ts',
+  'services/naming/zone.ts',
   'services/directory/active-peers.ts',
-  'services/directory/attempt-limiter.ts',
   'services/directory/attempts.ts',
   'services/directory/broker-places.ts',
   'services/directory/presence.ts',
-  'services/lib/rpc/http-status.ts',
   'services/chord/ask.ts',
   'services/chord/bounds.ts',
   'services/chord/finger-table.ts',
@@ -73,7 +78,6 @@ const core = [
   'services/chord/steps.ts',
   'services/chord/storage.ts',
   'services/chord/successor-list.ts',
-  'services/directory/mistake.ts',
   'services/directory/search-words.ts',
   'services/member/reach.ts',
   'services/peer/choose-pieces.ts',
@@ -82,6 +86,7 @@ const core = [
   'services/peer/offer-quota.ts',
   'services/peer/piece-counts.ts',
   'services/peer/piece-map.ts',
+  'services/peer/rate-meter.ts',
   'services/peer/scheduler-options.ts',
   'services/peer/scheduler.ts',
   'services/peer/share-path.ts',
@@ -89,6 +94,7 @@ const core = [
   'services/peer/swarm-event.ts',
   'services/peer/swarm-source.ts',
   'services/peer/token-bucket.ts',
+  'services/peer/upload-ledger.ts',
   'services/demo/message-list.ts',
   'services/demo/post-id.ts',
   'services/demo/post.ts',
@@ -366,7 +372,7 @@ describe('the project', () => {
   test('is read: its services are there', () => {
     expect(project.length).toBeGreaterThan(50);
     const services = new Set(project.map(({ path }) => serviceOf(path)));
-    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'proxy', 'up', 'worker'])
+    for (const service of ['bus', 'cli', 'config', 'demo', 'directory', 'lib', 'naming', 'proxy', 'up', 'worker'])
       expect(services).toContain(service);
     const transaction = project.find(({ path }) => path === 'services/proxy/transaction.ts');
     expect(transaction?.imports).toContainEqual({ to: 'services/proxy/fields.ts', isType: false, isLazy: false });

@@ -1,5 +1,5 @@
 import { Answer, Call } from '../../proto/gen/warren/bus/v1/rpc.ts';
-import { memberOfBrokerAccount } from '../lib/identity/member-id.ts';
+import { type MemberId, memberOfBrokerAccount } from '../lib/identity/member-id.ts';
 import { asCallFailure, CallFailure, callStatus, statusOf } from '../lib/rpc/call-failure.ts';
 import {
   type CallOptions,
@@ -21,6 +21,8 @@ export interface ServeOptions {
   readonly atOnce: number;
   /** Made on each session, for a queue named by the server. */
   readonly bindings?: readonly Binding[];
+  /** Asked on each call; throws a `CallFailure` for who may not. */
+  readonly admit?: (memberId: MemberId | undefined) => void;
   readonly warn: (line: string) => void;
 }
 
@@ -33,7 +35,7 @@ export function serveCalls(
   bus: Bus,
   queue: QueueSpec,
   services: readonly Served[],
-  { atOnce, bindings, warn }: ServeOptions,
+  { atOnce, bindings, admit, warn }: ServeOptions,
 ): Promise<Consumer> {
   const byName = new Map<string, { method: MethodDefinition; handler: Served['handlers'][string] | undefined }>(
     services.flatMap(({ definition: { fullName, methods }, handlers }) =>
@@ -55,8 +57,12 @@ export function serveCalls(
     const request = decoded(method.requestType, call.body);
     const signal = AbortSignal.timeout(Math.min(call.deadlineMs || patienceMs, longestMs));
     const memberId = memberOfBrokerAccount(userId);
+    admit?.(memberId);
     const caller = { address: `bus:${userId}`, ...(memberId === undefined ? {} : { memberId }), signal };
-    const response = await handler(request as never, caller);
+    const response = await (handler(request as never, caller) as Promise<unknown>).catch(cause => {
+      if (cause instanceof CallFailure || !signal.aborted) throw cause;
+      throw new CallFailure('DEADLINE_EXCEEDED', 'CALL_DEADLINE', 'not done within the time given', { cause });
+    });
     return Answer.create({ body: Buffer.from(method.responseType.encode(response as never).finish()) });
   };
 

@@ -50,12 +50,18 @@ export class BusConsumer implements Consumer {
     const channel = await openChannel(session.consuming);
     const open: OpenConsumer = { channel, tag: '', acks: new AckWindow(), flushing: false, isExpected: () => true };
     let failed: unknown;
+    let isAttached = false;
+    // Until it is attached, whoever attaches hears of it, and tries again or not.
+    const end = (reason: unknown): void => {
+      failed ??= reason;
+      if (this.#open !== open) return;
+      this.#open = undefined;
+      if (isAttached) this.#reattach(session, failed);
+    };
     channel.on('error', error => {
       failed = error;
     });
-    channel.on('close', () => {
-      if (this.#open === open) this.#reattach(session, failed ?? 'channel closed');
-    });
+    channel.on('close', () => end('channel closed'));
     if (this.#options.prefetch) await channel.prefetch(this.#options.prefetch);
     const { name, bindings } = await this.#declare(channel);
     open.isExpected = arrivals(bindings);
@@ -67,8 +73,8 @@ export class BusConsumer implements Consumer {
         if (message) this.#deliver(open, message);
         // The broker cancels when the queue goes away.
         else if (this.#open === open) {
+          end('queue gone');
           closeQuietly(channel);
-          this.#reattach(session, 'queue gone');
         }
       },
       {
@@ -78,6 +84,8 @@ export class BusConsumer implements Consumer {
           : { arguments: { 'x-stream-offset': typeof offset === 'bigint' ? Number(offset) : offset } }),
       },
     );
+    if (this.#open !== open && !this.#closing) throw failed;
+    isAttached = true;
     open.tag = ok.consumerTag;
     this.#options.onQueue?.(name);
   }
@@ -96,7 +104,6 @@ export class BusConsumer implements Consumer {
   }
 
   async #reattach(session: Session, reason: unknown): Promise<void> {
-    this.#open = undefined;
     for (let attempt = 0; session.isOpen() && !this.#closing; attempt++) {
       this.#warn(
         `consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${messageOf(reason)}`,

@@ -24,6 +24,23 @@ export interface MemberLink {
   readonly grpc: GrpcConnection | undefined;
 }
 
+/** Whether the member is among the active ones of the directory. */
+export interface MemberSession {
+  /** While it is not, the directory is not pinged: it would be back on the list. */
+  isLoggedIn(): boolean;
+  /**
+   * Puts it on the list, and keeps it there.
+   * @param account empty: the member's own, without a password checked
+   * @throws CallFailure SESSION_ACCOUNT, SESSION_AWAY, DIRECTORY_LOGIN
+   */
+  logIn(
+    account: { readonly username: string; readonly password: string },
+    signal: AbortSignal,
+  ): Promise<{ readonly account: string; readonly leaseMs: number }>;
+  /** Takes it off, until the next login. @returns whether the directory could be told; else the lease ends by itself */
+  logOut(signal: AbortSignal): Promise<{ readonly isTold: boolean }>;
+}
+
 /** What the daemon gives to a part that it hosts (files, ring, chat). */
 export interface MemberHost {
   readonly id: MemberId;
@@ -36,6 +53,7 @@ export interface MemberHost {
   readonly bus: Bus;
   readonly queueType: QueueKind;
   readonly directory: UnaryClient<typeof DirectoryServiceDefinition>;
+  readonly session: MemberSession;
   /**
    * Tries the addresses (`host:port`), each at most seconds, and remembers what failed for a while; else through the broker, which is
    * not asked whether the member is there: a call then ends with BUS_NO_RECEIVER.

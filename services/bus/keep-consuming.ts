@@ -1,8 +1,11 @@
+import { pause } from '../lib/pause.ts';
 import type { Bus, Consumer } from './bus.ts';
+
+const retryMs = 1_000;
 
 /**
  * Begins to consume as soon as there is a broker that lets us, be it only after a refusal (an account that comes back with the
- * broker's accounts). From then on the bus keeps it.
+ * broker's accounts), also one on a connection that stays. From then on the bus keeps it.
  */
 export function keepConsuming(bus: Bus, consume: () => Promise<Consumer>): Consumer {
   const closing = new AbortController();
@@ -26,7 +29,8 @@ export function keepConsuming(bus: Bus, consume: () => Promise<Consumer>): Consu
         return consumer;
       } catch {
         // Why, the bus has said.
-        await nextUp();
+        if (bus.state === 'up' || bus.state === 'blocked') await pause(retryMs, closing.signal);
+        else await nextUp();
       }
     }
     return undefined;

@@ -85,6 +85,16 @@ export const rights = {
       { exchange: 'directory.events', write: any, read: nothing },
     ],
   }),
+  /** Answers calls, and tells of names. */
+  naming: (): Rights => ({
+    configure: only('m', 'naming\\.events', 'naming\\.rpc'),
+    write: only('m', 'naming\\.events', 'naming\\.rpc'),
+    read: only('m', 'naming\\.rpc'),
+    topics: [
+      { exchange: 'm', write: only(anyReply), read: only('naming\\.rpc') },
+      { exchange: 'naming.events', write: any, read: nothing },
+    ],
+  }),
   /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
   accountsKeeper: (): Rights => ({ configure: only('m\\..+'), write: nothing, read: nothing, topics: [] }),
   /**

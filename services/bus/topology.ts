@@ -119,6 +119,11 @@ export const messages = {
   'warren.proxy.v1.Cancel': { exchange: 'proxy.events', persistent: false, why: 'lost: some work done in vain' },
   'warren.proxy.v1.WorkerAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
   'warren.proxy.v1.ProxyAnnounce': { exchange: 'proxy.events', persistent: false, why: 'said again every second' },
+  'warren.naming.v1.NameChanged': {
+    exchange: 'naming.events',
+    persistent: false,
+    why: 'the record can be asked for at any time',
+  },
   'warren.directory.v1.Revocation': {
     exchange: 'directory.events',
     persistent: false,
@@ -200,6 +205,19 @@ export function directoryEnrol(kind: QueueKind): BoundQueue {
   };
 }
 
+/** Where naming is called; as the directory is. */
+export function namingRpc(kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: 'naming.rpc',
+      // A second one would know other names: it stands by.
+      arguments: { 'x-single-active-consumer': true, ...calls(10_000), ...(kind === 'quorum' ? quorum : {}) },
+      why: 'durable, so that calls wait for a naming that restarts; a call that nobody takes expires',
+    },
+    bindings: [{ exchange: 'm', key: 'naming.rpc' }],
+  };
+}
+
 /** What members announce, in order; it waits here while the directory is away. */
 export function directoryIndex(kind: QueueKind): BoundQueue {
   return {
@@ -268,6 +286,10 @@ export const roles = {
   directory: (kind: QueueKind): Role => ({
     exchanges: heardByMembers,
     queues: [directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
+  }),
+  naming: (kind: QueueKind): Role => ({
+    exchanges: [exchanges.m, exchanges['naming.events']],
+    queues: [namingRpc(kind)],
   }),
   member: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: heardByMembers, of: 'the directory' }] }),
   /** Calls and answers only. */

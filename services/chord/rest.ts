@@ -3,9 +3,9 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import type { Registry } from 'prom-client';
 import { Failure } from '../lib/failure.ts';
 import { listen } from '../lib/listen.ts';
+import { httpStatus } from '../lib/rest/http-status.ts';
 import { asCallFailure, CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller } from '../lib/rpc/definition.ts';
-import { httpStatus } from '../lib/rpc/http-status.ts';
 import { maxLifeMs, maxValue } from './bounds.ts';
 import type { OwnerHandlers } from './chord-service.ts';
 import { isSimpleType, whyNotFrom } from './rest-guard.ts';

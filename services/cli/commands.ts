@@ -6,11 +6,14 @@ import { configInit } from './config-init.ts';
 import { configShow } from './config-show.ts';
 import { demo } from './demo.ts';
 import { directory } from './directory.ts';
+import { filesCommands } from './files/commands.ts';
 import { health } from './health.ts';
 import { invite } from './invite.ts';
 import { join } from './join.ts';
 import { member } from './member.ts';
 import { membersList, membersRevoke } from './members.ts';
+import { namesList, namesResolve, namesWatch } from './names.ts';
+import { naming } from './naming.ts';
 import { proxy } from './proxy.ts';
 import { ringGet, ringLeave, ringLookup, ringPut, ringRemove, ringShow } from './ring/commands.ts';
 import { ringMenu } from './ring/menu.ts';
@@ -27,6 +30,10 @@ export const commands: readonly Command[] = [
   worker,
   demo,
   directory,
+  naming,
+  namesList,
+  namesResolve,
+  namesWatch,
   usersAdd,
   usersList,
   usersPasswd,
@@ -44,6 +51,7 @@ export const commands: readonly Command[] = [
   ringRemove,
   ringLeave,
   ringMenu,
+  ...filesCommands,
   status,
   health,
   configInit,

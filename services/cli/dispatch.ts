@@ -3,6 +3,7 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import type { Command } from './command.ts';
 import { formatHelp, formatOverview } from './help.ts';
 import type { Io } from './io.ts';
+import { visible } from './visible.ts';
 
 export interface Program {
   readonly commands: readonly Command[];
@@ -12,7 +13,8 @@ export interface Program {
 /**
  * Runs the command that `argv` asks for, until it has done or `stop` is aborted. Errors are told on `io.err`, never
  * thrown.
- * @returns the exit code: 0; 2 for what the user typed or configured (a `Failure` CONFIG); 1 for anything else
+ * @returns the exit code: 0; 2 for what the user typed or configured (a `Failure` CONFIG); what the command says of its failures; 1 for
+ *   anything else
  */
 export async function dispatch(program: Program, argv: readonly string[], stop: AbortSignal, io: Io): Promise<number> {
   try {
@@ -20,8 +22,14 @@ export async function dispatch(program: Program, argv: readonly string[], stop: 
     return 0;
   } catch (error) {
     io.err(describeError(error, io.env.WARREN_DEBUG === '1'));
-    return error instanceof Failure && error.code === 'CONFIG' ? 2 : 1;
+    return error instanceof Failure ? exitOf(program, argv, error.code) : 1;
   }
+}
+
+function exitOf({ commands }: Program, argv: readonly string[], failure: string): number {
+  if (failure === 'CONFIG') return 2;
+  const command = commands.find(({ name }) => name === argv.slice(0, name.split(' ').length).join(' '));
+  return command?.exits?.find(({ failures }) => failures.includes(failure))?.code ?? 1;
 }
 
 async function run(program: Program, argv: readonly string[], stop: AbortSignal, io: Io): Promise<void> {
@@ -32,7 +40,7 @@ async function run(program: Program, argv: readonly string[], stop: AbortSignal,
   const group = program.commands.filter(({ name }) => name.startsWith(`${first} `));
   if (group.length > 0 && (rest[0] === undefined || isHelp(rest[0]))) {
     if (rest.length > 0) return io.out(formatOverview(group));
-    throw new Failure('CONFIG', `warren ${first} needs a second word: ${group.map(({ name }) => name).join(' or ')}`);
+    throw new Failure('CONFIG', `warren ${first} needs a second word: ${secondWords(first, group)}`);
   }
   const { command, behind } = find(program, argv);
   if (behind.some(isHelp)) return io.out(formatHelp(command));
@@ -47,6 +55,12 @@ function help(program: Program, words: readonly string[], io: Io): void {
   else if (found !== undefined) io.out(formatHelp(found));
   else if (group.length > 0) io.out(formatOverview(group));
   else throw unknownCommand(program, asked);
+}
+
+function secondWords(first: string, group: readonly Command[]): string {
+  const few = group.length <= 4;
+  const names = group.map(({ name }) => (few ? name : name.slice(first.length + 1)));
+  return few ? names.join(' or ') : `${names.join(', ')} (see warren ${first} --help)`;
 }
 
 /** Two words (`config init`) go before one. */
@@ -78,11 +92,11 @@ function isHelp(argument: string): boolean {
 export function describeError(error: unknown, debug: boolean): string {
   const bug = error instanceof Failure ? '' : 'unexpected error: ';
   const hint = debug || bug === '' ? '' : ' (WARREN_DEBUG=1 tells where)';
-  return `warren: ${bug}${messageOf(error)}${hint}\n${debug ? `${traceOf(error)}\n` : ''}`;
+  return `warren: ${bug}${visible(messageOf(error))}${hint}\n${debug ? `${traceOf(error)}\n` : ''}`;
 }
 
 function traceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return visible(String(error));
   const cause = error.cause === undefined ? '' : `\ncaused by ${traceOf(error.cause)}`;
-  return `${error.stack ?? error.message}${cause}`;
+  return `${(error.stack ?? error.message).split('\n').map(visible).join('\n')}${cause}`;
 }

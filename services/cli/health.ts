@@ -16,15 +16,19 @@ export const health: Command = {
     const [command, ...flags] = argv.length > 0 ? argv : firstProcess();
     if (!isService(command)) throw new Failure('CONFIG', `${command} is no command of warren that runs a service`);
     const config = loadConfig(loadOptions(command, flags, io));
-    const { askHealth, askMember, healthUrls } = await import('../up/health.ts');
-    if (command === 'member') return io.out(`${await askMember(resolve(io.cwd, config.data.dir))}\n`);
+    if (command === 'member') {
+      const { askMember } = await import('../up/member-health.ts');
+      return io.out(`${await askMember(resolve(io.cwd, config.data.dir))}\n`);
+    }
+    const { askHealth, healthUrls } = await import('../up/health.ts');
     for (const answer of await Promise.all(healthUrls(command, config).map(askHealth))) io.out(`${answer}\n`);
   },
 };
 
 function isService(word: string | undefined): word is CommandName {
   return commandNames.some(
-    name => name === word && !['config', 'status', 'users', 'invite', 'join', 'members'].includes(name),
+    name =>
+      name === word && !['config', 'status', 'users', 'names', 'invite', 'join', 'members', 'files'].includes(name),
   );
 }
 

@@ -1,7 +1,7 @@
 import { flagsOf } from '../config/flags.ts';
 import type { CommandName } from '../config/setting.ts';
 import { defaultText, envName, settingKeys, settingOf } from '../config/settings.ts';
-import type { Command } from './command.ts';
+import type { Command, Exit } from './command.ts';
 
 const INDENT = '  ';
 
@@ -9,6 +9,8 @@ const INDENT = '  ';
 export function formatOverview(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   const rows = commands.map(({ name, summary }) => `${INDENT}${name.padEnd(width)}  ${summary}`);
+  const exits = commands.find(each => each.exits !== undefined)?.exits;
+  const isGroup = commands.every(({ name }) => name.startsWith(`${commands[0]?.name.split(' ')[0]} `));
   return `warren: publish web services from behind NAT through one message broker
 
 Usage: warren COMMAND [flags]
@@ -20,7 +22,7 @@ ${INDENT}warren --version        the version
 
 Settings: defaults, then warren.ini (or --config FILE), then the environment (WARREN_…), then flags; the last one counts.
 A variable with _FILE behind its name (WARREN_BROKER_URL_FILE) names a file that holds the value: for passwords and secrets.
-`;
+${exits !== undefined && isGroup ? formatExits(exits) : ''}`;
 }
 
 /** `warren COMMAND --help` */
@@ -28,7 +30,8 @@ export function formatHelp(command: Command): string {
   const { name, summary, usage, options, settings } = command;
   const head = `warren ${name}: ${summary}\n\nUsage: warren ${name} ${usage}\n`;
   const own = [...options.map(option => entry(option.flag, option.doc)), entry('--help', 'this text')];
-  if (settings === undefined) return `${head}\n${own.join('')}`;
+  const ends = command.exits === undefined ? '' : formatExits(command.exits);
+  if (settings === undefined) return `${head}\n${own.join('')}${ends}`;
   const config = entry('--config FILE', 'settings file', 'default warren.ini, if there is one');
   const quiet = settingKeys.filter(key => {
     const { flag, commands } = settingOf(key);
@@ -51,8 +54,19 @@ export function formatHelp(command: Command): string {
       })
       .join('') +
     [config, ...own].join('') +
-    (more.length === 0 ? '' : `\nOnly in the environment or the file\n${more.join('')}`)
+    (more.length === 0 ? '' : `\nOnly in the environment or the file\n${more.join('')}`) +
+    ends
   );
+}
+
+function formatExits(exits: readonly Exit[]): string {
+  const usual = [
+    { code: 0, doc: 'done' },
+    { code: 1, doc: 'what none of the others says' },
+    { code: 2, doc: 'what was typed or set is wrong' },
+  ];
+  const rows = [...usual, ...exits].map(({ code, doc }) => `${INDENT}${String(code).padStart(3)}  ${doc}\n`);
+  return `\nExit codes\n${rows.join('')}`;
 }
 
 function entry(term: string, doc: string, detail?: string): string {

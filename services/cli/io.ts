@@ -7,6 +7,9 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute path of the working directory. */
   readonly cwd: string;
+  /** Columns of the terminal that it goes to, now; undefined: none, but a pipe or file. */
+  readonly outColumns?: () => number | undefined;
+  readonly errColumns?: () => number | undefined;
 }
 
 /**

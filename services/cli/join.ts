@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import type { Command } from './command.ts';
-import type { Io } from './io.ts';
 import { loadOptions } from './settings-file.ts';
 import { takeOptions } from './take-options.ts';
 
@@ -39,6 +37,7 @@ export const join: Command = {
 
     const { accountOf, readMembership } = await import('../member/home.ts');
     const { join: joinNetwork } = await import('../member/join.ts');
+    const { systemUser } = await import('../member/system-user.ts');
     const { shortId } = await import('../lib/identity/member-id.ts');
     const { parseInviteLine } = await import('../directory/invite-line.ts');
     const before = await readMembership(dataDir);
@@ -50,7 +49,7 @@ export const join: Command = {
     const line = given === '' ? firstLine(readFileSync(0, 'utf8')) : given;
     const { username: invited } = parseInviteLine(line);
     const [user] = values.get('--user')?.slice(-1) ?? [];
-    const username = user ?? (invited || (before === undefined ? systemUser(io) : accountOf(before)));
+    const username = user ?? (invited || (before === undefined ? systemUser(io.env) : accountOf(before)));
     const [file] = values.get('--password-file')?.slice(-1) ?? [];
     const password = file === undefined ? io.env[variable] : readPasswordFile(resolve(io.cwd, file));
     const joined = await joinNetwork({
@@ -65,17 +64,6 @@ export const join: Command = {
     io.out(`joined as ${shortId(joined.id)}, one of ${joined.username}${may}\n`);
   },
 };
-
-/** As an account may be called. */
-function systemUser(io: Io): string {
-  const name = (io.env.USER || userInfo().username).toLowerCase();
-  return (
-    name
-      .replaceAll(/[^a-z0-9._-]/g, '-')
-      .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
-      .slice(0, 32) || 'user'
-  );
-}
 
 function readPasswordFile(file: string): string {
   try {

@@ -32,6 +32,8 @@ export async function main(program: Program = { commands, version: readVersion }
     err: text => void process.stderr.write(text),
     env: process.env,
     cwd: process.cwd(),
+    outColumns: () => columnsOf(process.stdout),
+    errColumns: () => columnsOf(process.stderr),
   };
   const code = await dispatch(program, process.argv.slice(2), stop.signal, io);
   // exit() does not wait for pipes on all systems.
@@ -49,6 +51,11 @@ function stopOnSignals(stop: AbortController): void {
   });
   // SIGHUP: the terminal was closed.
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
+}
+
+function columnsOf(stream: NodeJS.WriteStream): number | undefined {
+  // A terminal that does not know its size says 0.
+  return stream.isTTY ? stream.columns || 80 : undefined;
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

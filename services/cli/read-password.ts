@@ -12,15 +12,26 @@ const longest = 4_096;
  * @throws Failure CONFIG when there is none
  */
 export async function readPassword(variable: string, io: Io, stop: AbortSignal): Promise<string> {
+  return passwordFrom(variable, io, async () => {
+    const first = await ask('Password: ', io, stop);
+    if ((await ask('Again: ', io, stop)) !== first) throw new Failure('CONFIG', 'the two passwords differ');
+    return first;
+  });
+}
+
+/** One that there is already: the same, asked for once. @throws Failure CONFIG when there is none */
+export async function askedPassword(variable: string, io: Io, stop: AbortSignal): Promise<string> {
+  return passwordFrom(variable, io, () => ask('Password: ', io, stop));
+}
+
+async function passwordFrom(variable: string, io: Io, typed: () => Promise<string>): Promise<string> {
   const given = io.env[variable];
   if (given !== undefined && given !== '') return given;
   if (!process.stdin.isTTY) return firstLine(variable);
   // In raw mode the terminal shows nothing of what is typed, and gives Ctrl-C to us. Before the prompt: one may be quick.
   process.stdin.setRawMode(true);
   try {
-    const first = await ask('Password: ', io, stop);
-    if ((await ask('Again: ', io, stop)) !== first) throw new Failure('CONFIG', 'the two passwords differ');
-    return first;
+    return await typed();
   } finally {
     process.stdin.setRawMode(false);
   }

@@ -5,7 +5,8 @@ import { loadOptions } from './settings-file.ts';
 
 export const status: Command = {
   name: 'status',
-  summary: "show the broker's queues, their depth and rates, and what the proxy says of itself",
+  summary:
+    'show all: broker and queues, proxy, directory, members and how they answer; and on a machine that has joined, itself',
   usage: '[flags]',
   settings: 'status',
   options: [{ flag: '--json', doc: 'all of it as JSON' }],
@@ -17,12 +18,9 @@ export const status: Command = {
         io,
       ),
     );
-    const { brokerStatus } = await import('../up/status/broker-status.ts');
-    const { proxyStatus } = await import('../up/status/proxy-status.ts');
+    const { systemStatus } = await import('../up/status/system-status.ts');
     const { formatStatus } = await import('../up/status/format.ts');
-    const dataDir = resolve(io.cwd, config.data.dir);
-    const [broker, proxy] = await Promise.all([brokerStatus(config, dataDir), proxyStatus(config)]);
-    const found = { broker, proxy };
-    io.out(argv.includes('--json') ? `${JSON.stringify(found, null, 2)}\n` : formatStatus(found));
+    const found = await systemStatus(config, resolve(io.cwd, config.data.dir));
+    io.out(argv.includes('--json') ? `${JSON.stringify(found, null, 2)}\n` : formatStatus(found, Date.now()));
   },
 };

@@ -19,6 +19,17 @@ export const listenHost: Format<string> = {
   format: String,
 };
 
+/** A DNS domain, in lower case and without the dot at its end. */
+export const domain: Format<string> = {
+  parse(text) {
+    const name = text.toLowerCase().replace(/\.$/, '');
+    if (!/^(?=.{1,240}$)(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}$/.test(name) || isIP(name) !== 0)
+      throw new Error('must be a domain like example.com');
+    return name;
+  },
+  format: String,
+};
+
 /** A broker: `amqp://user:password@host:5672/vhost`, or amqps. The text is kept as it is. */
 export const brokerUrl: Format<string> = {
   parse(text) {

@@ -16,8 +16,7 @@ interface Line {
 /**
  * Translates the `.env` files of the origin's peers (ORIGINS.md, B): ENV_CLIENT has PSERVER_URL (where others reach the peer),
  * PSERVER_PORT and PSERVER_LOCAL_URL, ENV_SERVER has SERVER_URL and SERVER_PORT (the directory's REST). The later file counts. Where its
- * own client reached the peer is PSERVER_LOCAL_URL there; here the client finds the daemon by its data directory, so the key is taken and
- * changes nothing.
+ * own client reaches the peer is PSERVER_LOCAL_URL: with a port that is another one than PSERVER_PORT, it is served there, on loopback.
  */
 export function readEnvFiles(
   paths: readonly string[],
@@ -44,8 +43,13 @@ export function readEnvFiles(
       values.set('member.advertise', { ...own, text: place.port === '' ? place.host : `${place.host}:${place.port}` });
   }
   const local = given.get('PSERVER_LOCAL_URL');
-  if (local !== undefined && placeIn(local.text) === undefined)
-    problems.push(`${local.source.file}:${local.source.line}: ${wanted('PSERVER_LOCAL_URL')}`);
+  if (local !== undefined) {
+    const place = placeIn(local.text);
+    if (place === undefined) problems.push(`${local.source.file}:${local.source.line}: ${wanted('PSERVER_LOCAL_URL')}`);
+    // Members are served with TLS on the other one; one port cannot do both.
+    else if (place.port !== '' && place.port !== port?.text)
+      values.set('member.origin_port', { ...local, text: place.port });
+  }
   const server = given.get('SERVER_URL');
   const serverPort = given.get('SERVER_PORT');
   if (server === undefined && serverPort !== undefined)

@@ -8,6 +8,8 @@ export const commandNames = [
   'worker',
   'demo',
   'directory',
+  'naming',
+  'names',
   'users',
   'invite',
   'join',
@@ -15,6 +17,7 @@ export const commandNames = [
   'member',
   'chord',
   'ring',
+  'files',
   'status',
   'config',
 ] as const;

@@ -1,4 +1,4 @@
-import { brokerUrl, httpUrl, listenHost, network, upstreamUrl } from './address.ts';
+import { brokerUrl, domain, httpUrl, listenHost, network, upstreamUrl } from './address.ts';
 import { choice, type Format, flag, integer, list, optional, port, text } from './format.ts';
 import { bytes, duration } from './quantity.ts';
 import { findDuplicate, type RouteSetting, routeText, serviceName } from './route.ts';
@@ -9,13 +9,14 @@ const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 const DAY = 86_400_000;
 
-const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo', 'directory'];
+const bus: readonly CommandName[] = ['up', 'proxy', 'worker', 'demo', 'directory', 'naming'];
 /** On the directory's machine: they write to its store, and change accounts on its broker. */
 const enrolling: readonly CommandName[] = ['invite', 'members'];
 /** They may run the embedded broker. */
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
+const naming: readonly CommandName[] = ['naming'];
 const members: readonly CommandName[] = ['member', 'chord'];
 const sharing: readonly CommandName[] = ['member'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
@@ -29,6 +30,15 @@ const ports: Format<readonly number[]> = {
     return numbers;
   },
   format: list(port).format,
+};
+
+const zones: Format<readonly string[]> = {
+  parse(raw) {
+    const names = list(domain).parse(raw);
+    if (names.length === 0 || names.length > 100) throw new Error('must be 1 to 100 domains');
+    return [...new Set(names)];
+  },
+  format: list(domain).format,
 };
 
 const routeList: Format<readonly RouteSetting[]> = {
@@ -78,7 +88,7 @@ export const settings = {
   'broker.queue_type': setting(choice('classic', 'quorum'), 'classic', {
     doc: 'Kind of the shared queues: quorum for a cluster, classic (faster) for a single node.',
     flag: { name: 'queue-type', value: 'TYPE' },
-    commands: [...work, 'directory'],
+    commands: [...work, 'directory', 'naming'],
   }),
   'broker.host': setting(listenHost, '127.0.0.1', {
     doc: 'Address that `warren broker` listens on; beyond this machine give it a certificate too.',
@@ -140,9 +150,9 @@ export const settings = {
     flag: { name: 'disk-free-limit', value: 'SIZE' },
     commands: brokers,
   }),
-  'broker.http_url': setting(optional(httpUrl), undefined, {
-    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts); none: known of the one of the data directory, else guessed from broker.url.",
-    flag: { name: 'broker-http', value: 'URL' },
+  'broker.http_url': setting(optional(list(httpUrl)), undefined, {
+    doc: "The HTTP API of the broker, embedded or RabbitMQ's management, with an account (the directory's must be an administrator's: it makes accounts), or those of its nodes, tried in turn; none: known of the one of the data directory, else guessed from broker.url.",
+    flag: { name: 'broker-http', value: 'URL', repeatable: true },
     commands: ['status', ...directories, ...enrolling],
     sensitive: 'urls',
   }),
@@ -150,7 +160,7 @@ export const settings = {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'users', ...members, 'ring', 'status', 'join', ...enrolling],
+    commands: [...bus, 'broker', 'users', ...members, 'ring', 'files', 'status', 'join', ...enrolling],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",
@@ -325,9 +335,47 @@ export const settings = {
     doc: 'Time after which a peer that does not ping drops out.',
     commands: directories,
   }),
+  'naming.host': setting(listenHost, '127.0.0.1', {
+    doc: "Address of naming's REST, which is not encrypted: everybody who reaches it reads all names; over the broker it is reached in any case.",
+    flag: { name: 'naming-host', value: 'ADDRESS' },
+    commands: [...naming, 'names'],
+  }),
+  'naming.port': setting(port, 8000, {
+    doc: "Port of naming's REST; 0 is any free one.",
+    flag: { name: 'naming-port', value: 'PORT' },
+    commands: [...naming, 'names'],
+  }),
+  'naming.dns_host': setting(listenHost, '127.0.0.1', {
+    doc: 'Address of the DNS server, UDP and TCP; empty: all interfaces.',
+    flag: { name: 'dns-host', value: 'ADDRESS' },
+    commands: naming,
+  }),
+  'naming.dns_port': setting(port, 8053, {
+    doc: 'Port of the DNS server, UDP and TCP; 0 is any free one.',
+    flag: { name: 'dns-port', value: 'PORT' },
+    commands: naming,
+  }),
+  'naming.zones': setting(zones, ['backend.com'], {
+    doc: 'Domains that the DNS server answers for: what is registered in others is known over REST and the broker only.',
+    flag: { name: 'zone', value: 'DOMAIN', repeatable: true },
+    commands: naming,
+  }),
+  'naming.dns_rate': setting(integer(0, 1_000_000), 200, {
+    doc: 'DNS answers a second over UDP to one address (of IPv6 one /64 network), after a burst of twice as many; more: half get a short answer that sends them to TCP, half none. 0: as many as are asked for.',
+    commands: naming,
+  }),
+  'naming.lease_ms': setting(duration(100, DAY), 3000, {
+    doc: 'Time after which a server that does not renew counts as gone; a renewal is due every third of it.',
+    commands: naming,
+  }),
   'member.name': setting(optional(text), undefined, {
     doc: "What this member is called, for people; none: the machine's name.",
     flag: { name: 'name', value: 'NAME' },
+    commands: members,
+  }),
+  'member.invite_file': setting(optional(text), undefined, {
+    doc: 'File with an invite (warren invite --to FILE), for a home that has not joined: it does so first, and waits for the file if it is not there yet.',
+    flag: { name: 'invite-file', value: 'FILE' },
     commands: members,
   }),
   'member.host': setting(listenHost, '', {
@@ -362,7 +410,7 @@ export const settings = {
     commands: sharing,
   }),
   'member.share': setting(optional(text), undefined, {
-    doc: 'Folder whose files are shared with other members; none: nothing is shared.',
+    doc: 'Folder whose files are shared with other members, and where downloads go; none: `share` in the data directory.',
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
@@ -390,6 +438,11 @@ export const settings = {
   'chord.port': setting(optional(port), undefined, {
     doc: 'Its port; 0 is any free one; none: the first free one from 7001 to 7100.',
     flag: { name: 'ring-port', value: 'PORT' },
+    commands: members,
+  }),
+  'member.origin_port': setting(optional(port), undefined, {
+    doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
+    flag: { name: 'origin-port', value: 'PORT' },
     commands: members,
   }),
 } as const satisfies Record<string, Setting<unknown>>;

@@ -53,7 +53,7 @@ export class AccountKeeper {
     options: KeeperOptions,
   ) {
     this.#run = async () => {
-      await reconcile(desired(), accounts);
+      await reconcile(desired, accounts);
     };
     this.#warn = warn;
     this.#options = options;

@@ -4,8 +4,8 @@ import type { Delivery, Outgoing } from '../bus/bus.ts';
 import { Failure } from '../lib/failure.ts';
 import { isSignedBy, type MemberKeys, memberIdOf, signAs } from '../lib/identity/keys.ts';
 import { type MemberId, memberOfBrokerAccount } from '../lib/identity/member-id.ts';
+import { mistakeIn } from '../lib/rest/mistake.ts';
 import type { Changes } from './file-index.ts';
-import { mistakeIn } from './mistake.ts';
 import { changesLimit, indexChanges } from './shared-file.ts';
 
 const type = 'warren.directory.v1.Announcement';

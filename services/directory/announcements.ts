@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import type { Delivery, Verdict } from '../bus/bus.ts';
+import { AttemptLimiter } from '../lib/attempt-limiter.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { Turns } from '../lib/turns.ts';
 import { openAnnouncement, parseChanges } from './announcement.ts';
-import { AttemptLimiter } from './attempt-limiter.ts';
 import type { FileIndex } from './file-index.ts';
 
 export interface AnnouncementNeeds {
@@ -35,6 +35,7 @@ export function createAnnouncements({ index, clock, warn, isMember = () => true 
   const warned = new AttemptLimiter(warnings);
   // In order, so that few come in vain; and others get a word in between, for each can take milliseconds.
   const turns = new Turns(1);
+  let told = '';
 
   const refuse = (delivery: Delivery, failure: Failure): void => {
     refused.set(failure.code, (refused.get(failure.code) ?? 0) + 1);
@@ -66,9 +67,13 @@ export function createAnnouncements({ index, clock, warn, isMember = () => true 
       turns.take(async () => {
         await nextTurn();
         try {
-          return act(delivery);
+          const verdict = act(delivery);
+          told = '';
+          return verdict;
         } catch (error) {
-          warn(`cannot keep an announcement, will try again: ${messageOf(error)}`);
+          const line = messageOf(error);
+          if (line !== told) warn(`cannot keep an announcement, will try again: ${line}`);
+          told = line;
           await wait(retryMs);
           return 'requeue';
         }

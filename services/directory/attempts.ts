@@ -1,5 +1,5 @@
+import { AttemptLimiter } from '../lib/attempt-limiter.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import { AttemptLimiter } from './attempt-limiter.ts';
 
 /** Ten slips at once, then one every ten seconds: 8,640 guesses a day at most, from wherever they come. */
 const perAccount = { burst: 10, refillMs: 10_000, maxKeys: 10_000 };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
+import { mistakeIn } from '../lib/rest/mistake.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import { ActivePeers } from './active-peers.ts';
@@ -8,7 +9,6 @@ import { createFileHandlers } from './files.ts';
 import { memberIn } from './member-proof.ts';
 import type { Members } from './members.ts';
 import { type MethodName, methods } from './methods.ts';
-import { mistakeIn } from './mistake.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import type { Presence } from './presence.ts';
 import type { DirectoryStore } from './store.ts';
@@ -111,7 +111,7 @@ export function createDirectory(
     async login(request, { address, memberId, signal }) {
       const { username, password, addresses } = request;
       const token = newToken();
-      const peerId = memberIn(request, memberId) ?? newId();
+      const peerId = memberIn(request, memberId, id => store.members.findActive(id)?.username) ?? newId();
       const begun = await attempts.check(username, address, async () => {
         const account = store.findAccount(username);
         const isRight = await verifyPassword(password, account?.passwordHash, signal);

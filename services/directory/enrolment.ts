@@ -91,8 +91,9 @@ export function createEnrolment(
     signal.throwIfAborted();
     store.transaction(() => {
       if (!store.invites.use(invite.id, id)) throw used;
-      // Revoked, or made by another, in this very moment.
-      if (store.members.find(id)?.revokedAt !== before?.revokedAt || !mayActAs())
+      // Revoked, or made one of another account, in this very moment.
+      const found = store.members.find(id);
+      if (found?.revokedAt !== before?.revokedAt || (found !== undefined && found.username !== username) || !mayActAs())
         throw new CallFailure('ABORTED', 'ENROL_CHANGED', 'something changed meanwhile: join once more');
       store.members.put({
         id,

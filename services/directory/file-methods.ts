@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Method } from './methods.ts';
+import type { RestMethod } from '../lib/rest/method.ts';
 import { areUnique, counter, fileId, fileSize, isPart, noNameTwice, partsLimit, sharedFile } from './shared-file.ts';
 
 /** What the directory can be asked about files: a part of `methods.ts`. */
@@ -143,4 +143,4 @@ export const fileMethods = {
     }),
     failures: ['UNAUTHENTICATED', 'NOT_FOUND'],
   },
-} as const satisfies Record<string, Method>;
+} as const satisfies Record<string, RestMethod>;

@@ -30,11 +30,15 @@ const schema = `
     expires_at INTEGER NOT NULL,
     used_by TEXT
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS used_invites (
+    id TEXT PRIMARY KEY,
+    used_by TEXT NOT NULL
+  ) STRICT;
 `;
 
 /**
  * Invites, in the directory's file: *open* (nobody has used it) → *used* by one key, which may ask for the answer again → *gone*,
- * once that member has been heard of with its own broker account, or the invite has expired.
+ * once that member has been heard of with its own broker account, or the invite has expired. Of a used one stays by whom.
  */
 export class InviteStore {
   readonly #db: DatabaseSync;
@@ -79,7 +83,14 @@ export class InviteStore {
 
   /** That member is there with an account of its own: it needs no invite any more. @returns whether it had one */
   finish(by: MemberId): boolean {
+    this.#db.prepare('INSERT OR IGNORE INTO used_invites SELECT id, used_by FROM invites WHERE used_by = ?').run(by);
     return this.#db.prepare('DELETE FROM invites WHERE used_by = ?').run(by).changes > 0;
+  }
+
+  /** Who joined with an invite that is gone since. */
+  userOf(id: string): MemberId | undefined {
+    const row = this.#db.prepare('SELECT used_by FROM used_invites WHERE id = ?').get(id);
+    return row === undefined ? undefined : (String(row.used_by) as MemberId);
   }
 
   /** @returns whether there were any */

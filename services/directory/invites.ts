@@ -35,6 +35,8 @@ export interface InviteOptions {
 }
 
 const day = 86_400_000;
+/** All are named in its rights, and brokers take patterns of 4 KiB. */
+const servicesOfOne = 24;
 
 /**
  * Makes an invite in the store. Its account on the broker is made by whoever keeps those.
@@ -48,6 +50,8 @@ export function createInvite(
 ): { readonly id: string; readonly line: string; readonly account: AccountSpec } {
   if (!(days > 0 && days <= 366))
     throw new Failure('CONFIG', 'an invite is good for more than 0 days, and 366 at most');
+  if (new Set(services).size > servicesOfOne)
+    throw new Failure('CONFIG', `one machine can work for ${servicesOfOne} services at most`);
   for (const service of services)
     if (!/^[a-z0-9][a-z0-9._-]{0,62}$/.test(service))
       throw new Failure('CONFIG', `${JSON.stringify(service)} is no service name (a-z, 0-9, dot, dash, underscore)`);

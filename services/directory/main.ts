@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { managementUrl } from '../bus/accounts/management-url.ts';
+import { managementUrls } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
@@ -20,7 +20,7 @@ export const run: Run = async (config, stop, io) => {
         dataDir: resolve(io.cwd, config.data.dir),
         queueType,
         brokerUrls: brokerPlaces(config.broker),
-        accountsUrl: managementUrl(config.broker),
+        accountsUrl: managementUrls(config.broker),
       },
     );
     try {

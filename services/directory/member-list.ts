@@ -7,6 +7,10 @@ export interface ShownMember {
   readonly user: string;
   readonly services: readonly string[];
   readonly isActive: boolean;
+  /** ISO 8601; undefined: it is not active. */
+  readonly activeSince: string | undefined;
+  /** `host:port`, best first; none: over the broker only. */
+  readonly addresses: readonly string[];
   /** ISO 8601. */
   readonly joined: string;
   readonly certificateEnds: string;
@@ -16,12 +20,14 @@ export interface ShownMember {
 
 /** @param now milliseconds since 1970 */
 export function shownMember(member: MemberRow, now: number): ShownMember {
-  const { id, username, services, joinedAt, certificateEndsAt, seenAt, activeUntil } = member;
+  const { id, username, services, joinedAt, certificateEndsAt, seenAt, activeUntil, activeSince, addresses } = member;
   return {
     id,
     user: username,
     services,
     isActive: activeUntil > now,
+    activeSince: activeUntil > now ? iso(activeSince) : undefined,
+    addresses,
     joined: iso(joinedAt),
     certificateEnds: iso(certificateEndsAt),
     lastSeen: seenAt === 0 ? undefined : iso(seenAt),

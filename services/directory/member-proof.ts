@@ -7,9 +7,14 @@ const context = 'warren.directory.v1.LoginRequest';
 
 /**
  * As which member somebody logs in: as the one whose broker account the call came from, or the one who signed it; undefined: none.
+ * @param accountOf a member's, which may act; any key can sign
  * @throws CallFailure DIRECTORY_MEMBER when it says that it is one, and does not show it
  */
-export function memberIn(request: LoginRequest, caller: MemberId | undefined): MemberId | undefined {
+export function memberIn(
+  request: LoginRequest,
+  caller: MemberId | undefined,
+  accountOf: (id: MemberId) => string | undefined,
+): MemberId | undefined {
   const { memberKey = '', memberSignature = '' } = request;
   if (memberKey === '' && memberSignature === '') return caller;
   const publicKey = Buffer.from(memberKey, 'hex');
@@ -21,6 +26,8 @@ export function memberIn(request: LoginRequest, caller: MemberId | undefined): M
       'DIRECTORY_MEMBER',
       'the signature is not of this member and this request',
     );
+  if (accountOf(id) !== request.username)
+    throw new CallFailure('UNAUTHENTICATED', 'DIRECTORY_MEMBER', 'this machine is no member of that account');
   return id;
 }
 

@@ -15,6 +15,8 @@ export interface MemberRow {
   readonly seenAt: number;
   /** About: the directory itself knows better. */
   readonly activeUntil: number;
+  /** Without a break; of no meaning while it is not active. */
+  readonly activeSince: number;
   readonly addresses: readonly string[];
   readonly certificateEndsAt: number;
   readonly sealingKey: Uint8Array | undefined;
@@ -66,6 +68,9 @@ const schema = `
   ) STRICT;
 `;
 
+/** Whoever asks for more makes a long list, which all others would have to fetch when it is revoked. */
+const certificatesOfOne = 16;
+
 /** A member counts while it was not revoked and its account is not switched off. */
 const counts = 'JOIN accounts USING (username) WHERE disabled = 0 AND revoked_at IS NULL';
 
@@ -76,6 +81,14 @@ export class MemberStore {
   constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(schema);
+    // Of files from before it was kept.
+    if (
+      !db
+        .prepare('PRAGMA table_info(members)')
+        .all()
+        .some(({ name }) => name === 'active_since')
+    )
+      db.exec('ALTER TABLE members ADD COLUMN active_since INTEGER NOT NULL DEFAULT 0');
   }
 
   /** Revoked or not. */
@@ -131,14 +144,23 @@ export class MemberStore {
       .run({ ...member, services: JSON.stringify(member.services) });
   }
 
+  /** Of one member the newest few: who has had more is revoked by its id, which all of them have. */
   addCertificate(id: string, { serial, endsAt }: { serial: string; endsAt: number }, now: number): void {
     this.#db.prepare('DELETE FROM certificates WHERE ends_at <= ?').run(now);
     this.#db.prepare('INSERT INTO certificates VALUES (?, ?, ?)').run(serial, id, endsAt);
+    this.#db
+      .prepare(
+        `DELETE FROM certificates WHERE member_id = ?1 AND rowid NOT IN
+           (SELECT rowid FROM certificates WHERE member_id = ?1 ORDER BY rowid DESC LIMIT ${certificatesOfOne})`,
+      )
+      .run(id);
     this.#db.prepare('UPDATE members SET certificate_ends_at = ? WHERE id = ?').run(endsAt, id);
   }
 
   serials(id: string, now: number): string[] {
-    const rows = this.#db.prepare('SELECT serial FROM certificates WHERE member_id = ? AND ends_at > ?').all(id, now);
+    const rows = this.#db
+      .prepare('SELECT serial FROM certificates WHERE member_id = ? AND ends_at > ? ORDER BY rowid')
+      .all(id, now);
     return rows.map(row => String(row.serial));
   }
 
@@ -146,8 +168,8 @@ export class MemberStore {
     this.#db.prepare('UPDATE members SET seen_at = ? WHERE id = ?').run(now, id);
   }
 
-  setActiveUntil(id: string, until: number): void {
-    this.#db.prepare('UPDATE members SET active_until = ? WHERE id = ?').run(until, id);
+  setActive(id: string, { since, until }: { since: number; until: number }): void {
+    this.#db.prepare('UPDATE members SET active_since = ?, active_until = ? WHERE id = ?').run(since, until, id);
   }
 
   setAddresses(id: string, addresses: readonly string[]): void {
@@ -200,6 +222,7 @@ function asMember(row: Record<string, unknown>): MemberRow {
     joinedAt: Number(row.joined_at),
     seenAt: Number(row.seen_at),
     activeUntil: Number(row.active_until),
+    activeSince: Number(row.active_since),
     addresses: JSON.parse(String(row.addresses)) as string[],
     certificateEndsAt: Number(row.certificate_ends_at),
     sealingKey: (row.sealing_key as Uint8Array | null) ?? undefined,

@@ -1,5 +1,6 @@
 import type { Member } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
+import { messageOf } from '../lib/failure.ts';
 import { type Authority, certificateFacts, issueCertificate } from '../lib/identity/authority.ts';
 import { isSignedBy } from '../lib/identity/keys.ts';
 import { isMemberId, type MemberId } from '../lib/identity/member-id.ts';
@@ -17,6 +18,7 @@ export interface MembersNeeds {
   readonly now: () => number;
   /** An account on the broker is not needed any more. */
   readonly onInviteDone: () => void;
+  readonly warn: (line: string) => void;
 }
 
 /** To the minute is enough for people, and spares the disk. */
@@ -42,9 +44,22 @@ export interface Members {
 
 /** What the directory knows of machines that have joined. */
 export function createMembers(
-  { store, presence, authority, now, onInviteDone }: MembersNeeds,
+  { store, presence, authority, now, onInviteDone, warn }: MembersNeeds,
   { certificateDays }: { certificateDays: number },
 ): Members {
+  let told = '';
+  /** For people only: a disk that is full must not make everybody vanish. */
+  const note = (act: () => void): void => {
+    try {
+      act();
+      told = '';
+    } catch (error) {
+      const line = messageOf(error);
+      if (line !== told) warn(`cannot note when members were seen: ${line}`);
+      told = line;
+    }
+  };
+
   const asking = (memberId: MemberId): MemberRow => {
     const member = store.members.findActive(memberId);
     if (member === undefined)
@@ -53,7 +68,9 @@ export function createMembers(
         'DIRECTORY_MEMBER',
         'this machine is no member (any more), or its account is disabled',
       );
-    if (now() - member.seenAt >= seenEveryMs) store.members.setSeen(memberId, now());
+    // Later than now: the clock was put back.
+    if (now() - member.seenAt >= seenEveryMs || member.seenAt > now())
+      note(() => store.members.setSeen(memberId, now()));
     if (store.invites.finish(memberId)) onInviteDone();
     return member;
   };
@@ -90,11 +107,15 @@ export function createMembers(
     renew({ id, activeUntil }) {
       presence.renew(id);
       // For `warren members list`, which is another process: now and then is enough.
-      if (activeUntil - now() < presence.leaseMs / 2) store.members.setActiveUntil(id, now() + presence.leaseMs);
+      const leftMs = activeUntil - now();
+      if (leftMs < presence.leaseMs / 2 || leftMs > presence.leaseMs)
+        note(() =>
+          store.members.setActive(id, { since: now() - presence.activeForMs(id), until: now() + presence.leaseMs }),
+        );
     },
     end({ id }) {
       presence.end(id);
-      store.members.setActiveUntil(id, 0);
+      note(() => store.members.setActive(id, { since: 0, until: 0 }));
     },
     list(after) {
       const rows = store.members.list({ after, limit: pageSize + 1 });

@@ -1,27 +1,7 @@
 import { z } from 'zod';
-import type { CallStatus } from '../lib/rpc/call-failure.ts';
+import type { RestMethod } from '../lib/rest/method.ts';
+import { mistakeIn } from '../lib/rest/mistake.ts';
 import { fileMethods, indexState } from './file-methods.ts';
-import { mistakeIn } from './mistake.ts';
-
-/**
- * What the directory can be asked, whatever it comes over: the shape of each request and answer, and where it stands in REST.
- * From this table come the checks, the routes and `/openapi.json`.
- */
-export interface Method {
-  readonly summary: string;
-  readonly verb: 'get' | 'post';
-  readonly path: string;
-  /** HTTP status of success; 204 has no body. */
-  readonly status: 200 | 201 | 204;
-  /** Whether it wants a session's token: in REST `Authorization: Bearer`, over the bus the field `token`. */
-  readonly needsToken: boolean;
-  /** Without the token. Of `get` the query, and what the path has in it (`:id`). */
-  readonly request: z.ZodObject;
-  /** Of a body that may be larger than others. */
-  readonly bodyLimitBytes?: number;
-  readonly response: z.ZodObject;
-  readonly failures: readonly CallStatus[];
-}
 
 const username = z
   .string()
@@ -67,6 +47,10 @@ const member = z.strictObject({
   sealingKeySignature: z.string().meta({ description: "By the member's key; in base64url." }),
 });
 
+/**
+ * What the directory can be asked, whatever it comes over. From this table come the checks, the routes and `/openapi.json`.
+ * Over the bus a session's token is the field `token`.
+ */
 export const methods = {
   createUser: {
     summary: 'Make an account',
@@ -171,7 +155,7 @@ export const methods = {
     failures: ['UNAUTHENTICATED', 'NOT_FOUND'],
   },
   ...fileMethods,
-} as const satisfies Record<string, Method>;
+} as const satisfies Record<string, RestMethod>;
 
 export type MethodName = keyof typeof methods;
 

@@ -1,3 +1,4 @@
+import type { LoginRequest } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { CallOptions } from '../lib/rpc/definition.ts';
 import type { DirectoryClient } from './client.ts';
@@ -6,11 +7,12 @@ import { methodNames, methods } from './methods.ts';
 /**
  * The directory for whoever has an account and is not known by its broker account: logs in when a call needs a token and has
  * none, and again when the token is not good any more. Logging out is the caller's.
+ * @param login of a member, signed (`signedLogin`)
  */
-export function withSession(client: DirectoryClient, account: { username: string; password: string }): DirectoryClient {
+export function withSession(client: DirectoryClient, login: LoginRequest): DirectoryClient {
   let session: Promise<string> | undefined;
   const begin = (options: CallOptions | undefined): Promise<string> => {
-    session ??= client.login({ ...account, addresses: [] }, options).then(({ token }) => token);
+    session ??= client.login(login, options).then(({ token }) => token);
     // What failed is tried again by the next.
     session.catch(() => {
       session = undefined;

@@ -139,7 +139,8 @@ export function transaction<T>(db: DatabaseSync, act: () => T): T {
     db.exec('COMMIT');
     return result;
   } catch (error) {
-    db.exec('ROLLBACK');
+    // SQLite may have done it itself (https://www.sqlite.org/lang_transaction.html): a full disk, an I/O error.
+    if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
 }

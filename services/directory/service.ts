@@ -25,6 +25,7 @@ import { createEnrolment } from './enrolment.ts';
 import { createHttpApp } from './http-app.ts';
 import { createInvite, type InviteRequest } from './invites.ts';
 import { createMembers } from './members.ts';
+import { forgetPlace, tellPlace } from './place.ts';
 import { Presence } from './presence.ts';
 import { RevocationFeed } from './revocation-feed.ts';
 import { DirectoryStore, directoryDir } from './store.ts';
@@ -51,8 +52,8 @@ export interface ServiceOptions extends DirectoryOptions {
   readonly leaseMs: number;
   /** The broker as members reach it, without an account; none: nobody can be invited. */
   readonly brokerUrls?: readonly string[];
-  /** The broker's management API with an administrator's account; undefined: nobody can join. */
-  readonly accountsUrl?: string | undefined;
+  /** The broker's management API with an administrator's account, perhaps one of each node; undefined: nobody can join. */
+  readonly accountsUrl?: string | readonly string[] | undefined;
   /** How long a member's certificate is good for. */
   readonly certificateDays?: number;
 }
@@ -123,7 +124,7 @@ export async function startDirectory(
     const attempts = new Attempts(clock);
     const presence = new Presence(clock, leaseMs);
     const members = createMembers(
-      { store, presence, authority, now, onInviteDone: () => keeper?.wake() },
+      { store, presence, authority, now, onInviteDone: () => keeper?.wake(), warn },
       { certificateDays },
     );
     const newToken = (): string => randomBytes(32).toString('base64url');
@@ -156,6 +157,10 @@ export async function startDirectory(
       const cut = setTimeout(() => server.closeAllConnections(), drainMs);
       await closed.finally(() => clearTimeout(cut));
     });
+
+    const url = `http://${dialable(host)}:${bound}`;
+    await tellPlace(dir, url);
+    ends.push(() => forgetPlace(dir));
 
     const services = [
       served(DirectoryServiceDefinition, handlers),
@@ -203,14 +208,19 @@ export async function startDirectory(
       await keeper.sync();
       return line;
     };
-    return { url: `http://${dialable(host)}:${bound}`, port: bound, invite, close };
+    return { url, port: bound, invite, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function keeperOf(url: string, store: DirectoryStore, now: () => number, warn: (line: string) => void): AccountKeeper {
+function keeperOf(
+  url: string | readonly string[],
+  store: DirectoryStore,
+  now: () => number,
+  warn: (line: string) => void,
+): AccountKeeper {
   const accounts = createBrokerAccounts(url);
   return new AccountKeeper({ accounts, desired: () => desiredAccounts(store, now()), warn }, keeping);
 }

@@ -1,4 +1,5 @@
 import type { Bus } from '../bus/bus.ts';
+import { messageOf } from '../lib/failure.ts';
 import type { AccountKeeper } from './account-keeper.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 import type { DirectoryStore } from './store.ts';
@@ -24,20 +25,30 @@ export function watchStore({
   feed: RevocationFeed;
   warn: (line: string) => void;
 }): () => void {
-  let version = store.version();
+  /** What the store said when all of it was carried; undefined: not all was. */
+  let version: number | undefined;
+  let told = '';
   const carry = (): void => {
-    feed.tell();
-    keeper?.wake();
+    try {
+      version = undefined;
+      const found = store.version();
+      feed.tell();
+      keeper?.wake();
+      version = found;
+      told = '';
+    } catch (error) {
+      const line = messageOf(error);
+      if (line !== told) warn(`cannot read the store: ${line}`);
+      told = line;
+    }
   };
   const look = (): void => {
     try {
-      const found = store.version();
-      if (found === version) return;
-      version = found;
-      carry();
-    } catch (error) {
-      warn(`cannot read the store: ${(error as Error).message}`);
+      if (store.version() === version) return;
+    } catch {
+      // Said by `carry`, which meets with the same.
     }
+    carry();
   };
   const timer = setInterval(look, lookEveryMs);
   const off = bus.onState(state => {

@@ -1,20 +1,24 @@
+import { existsSync } from 'node:fs';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import {
   ContactServiceDefinition,
   MemberServiceDefinition,
   type StatusResponse,
 } from '../../proto/gen/warren/member/v1/member.ts';
+import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/session.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
-import type { HostedPart, MemberHost, StartPart } from '../bus/hosted.ts';
+import type { HostedPart, MemberHost, MemberSession, StartPart } from '../bus/hosted.ts';
 import { keepConsuming } from '../bus/keep-consuming.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
-import type { QueueKind } from '../bus/topology.ts';
+import { ownRpc, type QueueKind } from '../bus/topology.ts';
 import { Changes } from '../lib/changes.ts';
-import { messageOf } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
+import { isMemberId } from '../lib/identity/member-id.ts';
+import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
@@ -25,7 +29,8 @@ import { createDialler } from './dialler.ts';
 import { createHealth } from './health.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
-import { startPresence } from './presence.ts';
+import { createOwnerSession, loggedOutFile } from './owner-session.ts';
+import { type Presence, startPresence } from './presence.ts';
 import { ProxyTable } from './proxies.ts';
 import { ReachRecord } from './reach.ts';
 
@@ -78,6 +83,8 @@ export interface Daemon {
 const atOnce = 64;
 const apartMs = 500;
 const sweepMs = 500;
+/** How long another member may take to say how it is, in milliseconds. */
+const contactMs = 2_000;
 /** How long calls that run may hold `close` up, in milliseconds. */
 const graceMs = 1_000;
 
@@ -146,6 +153,17 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
         apartMs,
         AbortSignal.any([signal, ending.signal]),
       ),
+    contact: async ({ memberId, addresses }, { signal }) => {
+      if (!isMemberId(memberId))
+        throw new CallFailure('INVALID_ARGUMENT', 'MEMBER_ID', 'member_id: must be 64 hexadecimal digits');
+      const link = await dialler.dial(memberId, addresses);
+      const sentAt = clock();
+      const { name } = await link
+        .unary(ContactServiceDefinition)
+        .ping({}, { deadlineMs: contactMs, signal })
+        .catch(asContactFailure);
+      return { name, way: link.way, address: link.address, latencyMs: clock() - sentAt };
+    },
     stop: async () => {
       // The answer goes first.
       setImmediate(needs.onStop);
@@ -162,23 +180,34 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
   ends.push(() => relays.close());
   const dialler = createDialler({ bus, relays, credentials: () => credentials, revocations, clock, random });
   ends.push(() => dialler.close());
+  let session: Handlers<typeof SessionServiceDefinition> | undefined;
+  const begun = () => {
+    if (session === undefined) throw new CallFailure('UNAVAILABLE', 'SESSION_EARLY', 'the member is just starting');
+    return session;
+  };
+  const wasOut = existsSync(loggedOutFile(dataDir));
+  let presence: Presence | undefined;
+  const memberSession: MemberSession = {
+    isLoggedIn: () => !(presence?.isOut ?? wasOut),
+    logIn: (account, signal) => begun().logIn(account, { address: 'owner', signal }),
+    logOut: signal => begun().logOut({}, { address: 'owner', signal }),
+  };
+  const directoryOfParts: MemberHost['directory'] = {
+    ...directory,
+    ping: async (request, options) => {
+      if (!memberSession.isLoggedIn()) throw new CallFailure('FAILED_PRECONDITION', 'SESSION_OUT', 'logged out');
+      return directory.ping(request, options);
+    },
+  };
   let server: Awaited<ReturnType<typeof startMemberServer>>;
   try {
     for (const start of needs.parts) {
       const part = await start({
-        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType, directory },
-        ...{
-          dial: dialler.dial,
-          identify: dialler.identify,
-          addresses: () => advertised,
-          dataDir,
-          now,
-          clock,
-          random,
-          warn,
-          log,
-        },
-        signal: ending.signal,
+        ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
+        directory: directoryOfParts,
+        ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => advertised, dataDir },
+        ...{ now, clock, random, warn, log },
+        ...{ session: memberSession, signal: ending.signal },
       });
       parts.push(part);
       ends.push(() => part.close());
@@ -189,9 +218,32 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       services: withHealth([served(ContactServiceDefinition, contact), ...parts.flatMap(part => part.forMembers)]),
     });
     ends.push(() => server.close(graceMs));
+    const { advertise, brokerHost } = options;
+    const announcing = startPresence({
+      isOut: wasOut,
+      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
+      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
+      addresses: async () => {
+        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
+        return advertised;
+      },
+    });
+    presence = announcing;
+    ends.push(() => announcing.close());
+    session = createOwnerSession({
+      dataDir,
+      presence: announcing,
+      directory,
+      warn,
+      account: () => certificate.account,
+    });
     const endpoint = await startOwnerEndpoint(
       dataDir,
-      withHealth([served(MemberServiceDefinition, owner), ...parts.flatMap(part => part.forOwner)]),
+      withHealth([
+        served(MemberServiceDefinition, owner),
+        served(SessionServiceDefinition, session),
+        ...parts.flatMap(part => part.forOwner),
+      ]),
       warn,
     );
     ends.push(() => endpoint.close(graceMs));
@@ -206,9 +258,13 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     const calls = keepConsuming(bus, () =>
       serveCalls(
         bus,
-        { name: '', exclusive: true, why: 'calls to this member; of no use without it' },
+        ownRpc,
         [served(ContactServiceDefinition, contact), relayed.service, ...parts.flatMap(part => part.forMembersByBus)],
-        { atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+        // Its broker account may be there for a while after a revocation, or what it sent before.
+        {
+          ...{ atOnce, bindings: [{ exchange: 'm', key: rpcKey(bus.user) }], warn },
+          admit: member => member !== undefined && admit(revocations, member),
+        },
       ),
     );
     const events = keepConsuming(bus, () =>
@@ -227,16 +283,6 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
 
     const brokerWatch = watchBroker(bus, { reach: broker, clock });
     ends.push(() => brokerWatch.close());
-    const { advertise, brokerHost } = options;
-    const presence = startPresence({
-      ...{ bus, reach: directoryReach, clock, random, warn, isOverBus: needs.isDirectoryOverBus },
-      announce: (addresses, signal) => directory.ping({ token: '', addresses: [...addresses] }, { signal }),
-      addresses: async () => {
-        advertised = await dialAddresses({ advertise, host, port: server.port, brokerHost });
-        return advertised;
-      },
-    });
-    ends.push(() => presence.close());
     return {
       port: server.port,
       ownerPlace: endpoint.place,
@@ -252,4 +298,10 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     await close();
     throw error;
   }
+}
+
+/** Nobody there, or no broker, is an answer too. */
+function asContactFailure(error: unknown): never {
+  if (error instanceof CallFailure || !(error instanceof Failure)) throw error;
+  throw new CallFailure('UNAVAILABLE', error.code, error.message, { cause: error });
 }

@@ -31,6 +31,8 @@ export interface Dialler {
 /** For all addresses together, in milliseconds: who does not answer in it is reached faster through the broker. */
 const patienceMs = 2_000;
 const addressesAtOnce = 4;
+/** The only kind that members can be at: gRPC knows others (`unix:`, `dns:`), which are not for others to have us open. */
+const hostAndPort = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i;
 const retryBounds = { firstMs: 5_000, maxMs: 300_000 };
 const idleMs = 10 * 60_000;
 /** Of either kind; beyond it the one that was asked for longest ago goes. */
@@ -88,7 +90,9 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
   });
 
   const dialDirect = async (memberId: MemberId, address: string, signal: AbortSignal): Promise<DirectLink['link']> => {
-    const channel = memberChannelCredentials(credentials(), memberId, serial => revocations.isRevoked(serial));
+    const isRevoked = (serial: string): boolean =>
+      revocations.isRevokedMember(memberId) || revocations.isRevoked(serial);
+    const channel = memberChannelCredentials(credentials(), memberId, isRevoked);
     const grpc = openGrpc(address, channel, channelOptions);
     try {
       const { memberId: answered } = await grpc
@@ -116,6 +120,12 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
           other => other !== link && other.grpc.close(),
           () => {},
         );
+      const there = direct.get(memberId);
+      if (there?.link.grpc.isConnected()) {
+        // Found meanwhile at other addresses, and handed out.
+        link.grpc.close();
+        return there.link;
+      }
       drop(memberId);
       direct.set(memberId, { link, usedAt: clock() });
       failed.delete(memberId);
@@ -133,7 +143,8 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
   };
 
   return {
-    async dial(memberId, addresses) {
+    async dial(memberId, given) {
+      const addresses = given.filter(address => hostAndPort.test(address));
       if (revocations.isRevokedMember(memberId))
         throw new CallFailure('PERMISSION_DENIED', 'MEMBER_REVOKED', `member ${shortId(memberId)} is revoked`);
       const there = direct.get(memberId);

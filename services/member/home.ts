@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { claim } from '../lib/claim.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys, parseMemberKeys } from '../lib/identity/keys.ts';
@@ -27,6 +28,26 @@ export function memberDir(dataDir: string): string {
   return join(dataDir, 'member');
 }
 
+export function membershipFile(dataDir: string): string {
+  return join(memberDir(dataDir), 'membership.json');
+}
+
+/**
+ * For whoever changes what is in the folder, or runs by it: one at a time.
+ * @throws Failure MEMBER_HELD
+ */
+export async function claimHome(dataDir: string): Promise<{ release(): Promise<void> }> {
+  const dir = memberDir(dataDir);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const mine = await claim(join(dir, 'owner'));
+  if ('heldBy' in mine)
+    throw new Failure(
+      'MEMBER_HELD',
+      `process ${mine.heldBy} is the daemon of ${dir} already, or joins: stop that one, or choose another --data`,
+    );
+  return mine;
+}
+
 /**
  * The member's keys, made on first use and kept for good, 0600, in `<data>/member/key.pem`: joining again is done by the same member.
  * @throws Failure MEMBER_HOME
@@ -51,7 +72,7 @@ export async function keepMembership(dataDir: string, membership: Membership): P
   const dir = memberDir(dataDir);
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    await replaceFile(join(dir, 'membership.json'), `${JSON.stringify(membership, null, 2)}\n`);
+    await replaceFile(membershipFile(dataDir), `${JSON.stringify(membership, null, 2)}\n`);
   } catch (cause) {
     throw new Failure('MEMBER_HOME', `cannot keep the membership in ${dir}: ${messageOf(cause)}`, { cause });
   }
@@ -64,7 +85,7 @@ export function accountOf({ certificate }: Membership): string {
 
 /** @returns undefined when it has not joined. @throws Failure MEMBER_HOME when what is there is damaged */
 export async function readMembership(dataDir: string): Promise<Membership | undefined> {
-  const file = join(memberDir(dataDir), 'membership.json');
+  const file = membershipFile(dataDir);
   const text = await read(file);
   if (text === undefined) return undefined;
   try {

@@ -17,7 +17,7 @@ import type { MemberKeys } from '../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId } from '../lib/identity/member-id.ts';
 import { createSealingKeys } from '../lib/identity/sealing.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import { keepMembership, keptMemberKeys, type Membership } from './home.ts';
+import { claimHome, keepMembership, keptMemberKeys, type Membership } from './home.ts';
 
 export interface JoinOptions {
   /** What `warren invite` printed. */
@@ -45,7 +45,7 @@ const retryMs = 200;
 /**
  * Makes this machine a member: its key, made or kept; a certificate and a broker account for it, kept in `<data>/member`. May be
  * repeated with the same invite until it has succeeded once: nothing is half done.
- * @throws Failure JOIN_LINE, JOIN_INVITE, JOIN_BROKER, JOIN_AUTHORITY, MEMBER_HOME, and what the directory answers (ENROL_…)
+ * @throws Failure JOIN_LINE, JOIN_INVITE, JOIN_BROKER, JOIN_AUTHORITY, MEMBER_HOME, MEMBER_HELD, and what the directory answers (ENROL_…)
  */
 export async function join({
   line: text,
@@ -56,11 +56,26 @@ export async function join({
   signal,
 }: JoinOptions): Promise<Joined> {
   const line = parseInviteLine(text);
+  const mine = await claimHome(dataDir);
+  try {
+    return await joinIn(dataDir, line, { username, password }, deadlineMs, signal);
+  } finally {
+    await mine.release();
+  }
+}
+
+async function joinIn(
+  dataDir: string,
+  line: InviteLine,
+  account: { username: string; password: string },
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Joined> {
   const keys = await keptMemberKeys(dataDir);
   const within = AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]);
   // An answer that comes so late that we asked again has a password that the second one took back.
   for (let attempt = 0; ; attempt++) {
-    const joined = await enrolled(line, keys, { username, password }, within);
+    const joined = await enrolled(line, keys, account, within);
     await keepMembership(dataDir, joined.membership);
     try {
       await sayHello(joined, within);
@@ -90,7 +105,11 @@ async function enrolled(
         return await enrolOnce(client, line, keys, account, signal);
       } catch (error) {
         if (!isWorthAnotherTry(error) || signal.aborted) throw error;
-        await wait(error instanceof CallFailure ? (error.retryAfterMs ?? retryMs) : retryMs, undefined, { signal });
+        const pauseMs = error instanceof CallFailure ? (error.retryAfterMs ?? retryMs) : retryMs;
+        // Out of time meanwhile: what went wrong says more than that.
+        await wait(pauseMs, undefined, { signal }).catch(() => {
+          throw error;
+        });
         await bus.ready(signal);
       }
     }
@@ -129,7 +148,7 @@ async function enrolOnce(
 
 /** @throws Failure JOIN_AUTHORITY when it is not the network that the invite speaks of */
 function joinedBy(answer: Enrolled, line: InviteLine, keys: MemberKeys): Joined {
-  const { authorityCertificate, certificate, brokerPassword, brokerUrls, queueType, services, username } = answer;
+  const { authorityCertificate, certificate, brokerPassword, queueType, services, username } = answer;
   const wrong = (why: string): Failure => new Failure('JOIN_AUTHORITY', `not joined: ${why}`);
   let fingerprint = '';
   try {
@@ -143,14 +162,14 @@ function joinedBy(answer: Enrolled, line: InviteLine, keys: MemberKeys): Joined 
     throw wrong("the certificate is not the authority's, or this machine's clock is wrong");
   const { id, account } = certificateFacts(certificate);
   if (id !== keys.id || account !== username) throw wrong('the certificate is of somebody else');
-  const places = brokerUrls.length > 0 ? brokerUrls : line.brokerUrls;
   return {
     id,
     username,
     membership: {
       authorityCertificate,
       certificate,
-      brokerUrls: withAccount(places, brokerAccountOf(id), brokerPassword),
+      // Those that were just used: the directory may know the broker by names that are of no use here.
+      brokerUrls: withAccount(line.brokerUrls, brokerAccountOf(id), brokerPassword),
       queueType: queueType === 'quorum' ? 'quorum' : 'classic',
       services,
       directoryAccount: directoryOf(line),

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path';
-import type { Run } from '../cli/io.ts';
+import type { Io, Run } from '../cli/io.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
+import { readMembership } from './home.ts';
+import { joinByFile } from './join-by-file.ts';
 import { startMember } from './member.ts';
+import { systemUser } from './system-user.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
@@ -13,7 +16,11 @@ export const run: Run = async (config, stop, io) => {
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
-  const { port } = config.member;
+  const { inviteFile } = config.member;
+  if (inviteFile !== undefined)
+    await joinFirst(resolve(io.cwd, inviteFile), resolve(io.cwd, config.data.dir), io, ending.signal);
+  if (ending.signal.aborted) return;
+  const { port, share } = config.member;
   const member = await startMember(
     {
       warn: line => io.err(`member: ${line}\n`),
@@ -22,6 +29,7 @@ export const run: Run = async (config, stop, io) => {
     },
     {
       ...config.member,
+      ...(share === undefined ? {} : { share: resolve(io.cwd, share) }),
       dataDir: resolve(io.cwd, config.data.dir),
       ports: port === undefined ? usualPorts : [port],
       isRingOnly: config.chord.only,
@@ -42,3 +50,12 @@ export const run: Run = async (config, stop, io) => {
     await member.close();
   }
 };
+
+/** Unless this home has joined; resolves as well when the signal aborts before it has. @throws Failure MEMBER_HOME */
+async function joinFirst(file: string, dataDir: string, io: Io, signal: AbortSignal): Promise<void> {
+  if ((await readMembership(dataDir)) !== undefined) return;
+  const say = (line: string): void => io.out(`${line}\n`);
+  const warn = (line: string): void => io.err(`member: ${line}\n`);
+  const options = { file, dataDir, username: systemUser(io.env) };
+  await joinByFile({ say, warn, random: Math.random }, options, signal);
+}

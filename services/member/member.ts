@@ -1,22 +1,29 @@
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
 import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
-import { type DirectoryClient, directoryClient } from '../directory/client.ts';
+import {
+  announcementOf,
+  type DirectoryClient,
+  deltasOf,
+  directoryClient,
+  signedLogin,
+  snapshotOf,
+} from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
-import { claim } from '../lib/claim.ts';
-import { Failure } from '../lib/failure.ts';
+import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/authority.ts';
+import type { MemberKeys } from '../lib/identity/keys.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
-import { keptMemberKeys, type Membership, memberDir, readMembership } from './home.ts';
+import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
 import { keepRenewed } from './keep-renewed.ts';
+import { keepRevocation, readRevocations } from './kept-revocations.ts';
 import { Revocations } from './revocations.ts';
 
 export interface MemberNeeds {
@@ -30,7 +37,7 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
@@ -58,29 +65,41 @@ export interface Member {
  */
 export async function startMember({ warn, log, onStop }: MemberNeeds, options: MemberOptions): Promise<Member> {
   const { dataDir, ports, host, advertise } = options;
-  const membership = await readMembership(dataDir);
-  if (membership === undefined) throw new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
+  if ((await readMembership(dataDir)) === undefined) throw notJoined();
   const ends: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
-    const mine = await claimHome(memberDir(dataDir));
+    const mine = await claimHome(dataDir);
     ends.push(() => mine.release());
+    // Only now: until then it may have been joined anew.
+    const joined = await readMembership(dataDir);
+    if (joined === undefined) throw notJoined();
     const keys = await keptMemberKeys(dataDir);
+    const brokerUrls = movedTo(joined.brokerUrls, options.brokerAt);
+    const membership = { ...joined, brokerUrls };
+    // For others that run from this home: `warren status`, a worker.
+    if (brokerUrls.join() !== joined.brokerUrls.join()) await keepMembership(dataDir, membership);
     const { queueType, authorityCertificate, certificate, directoryAccount } = membership;
-    const brokerUrls = movedTo(membership.brokerUrls, options.brokerAt);
     const { account } = certificateFacts(certificate);
     const name = options.name ?? hostname();
     const now = (): number => Date.now();
     const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
     ends.push(() => bus.close());
-    const revocations = new Revocations({ bus, authorityCertificate, directoryAccount, warn });
+    const revocations = new Revocations({
+      ...{ bus, authorityCertificate, directoryAccount, warn },
+      known: await readRevocations(dataDir),
+    });
     ends.push(() => revocations.close());
+    revocations.onRevoked((id, proof) => {
+      if (id === keys.id) warn('this machine was revoked: it is no member any more');
+      keepRevocation(dataDir, proof).catch(error => warn(messageOf(error)));
+    });
     const daemon = await startDaemon(
       {
         ...{ bus, keys, revocations, warn, log, now, onStop },
-        directory: directoryOf(bus, membership, account, options),
+        directory: directoryOf(bus, membership, { keys, account }, options),
         isDirectoryOverBus: options.directoryUrl === undefined,
         parts: partsOf(options),
         clock: () => performance.now(),
@@ -102,9 +121,16 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
   }
 }
 
+function notJoined(): Failure {
+  return new Failure('MEMBER_NOT_JOINED', 'this home has not joined: warren join LINE');
+}
+
 /** What each daemon hosts. */
-function partsOf({ ring }: MemberOptions): StartPart[] {
-  return [host => startRing(host, ring)];
+function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
+  const starts: StartPart[] = [host => startRing(host, ring)];
+  const announcing = { announcementOf, deltasOf, snapshotOf };
+  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }));
+  return starts;
 }
 
 /** The same accounts, elsewhere. */
@@ -119,22 +145,11 @@ function movedTo(urls: readonly string[], places: readonly string[] | undefined)
   });
 }
 
-async function claimHome(dir: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const mine = await claim(join(dir, 'owner'));
-  if ('heldBy' in mine)
-    throw new Failure(
-      'MEMBER_HELD',
-      `process ${mine.heldBy} is the daemon of ${dir} already: stop that one, or choose another --data`,
-    );
-  return mine;
-}
-
 /** Over the bus, where the broker account says who calls; or, if it is set so, over REST with the account's password. */
 function directoryOf(
   bus: Bus,
   { directoryAccount: from }: Membership,
-  username: string,
+  { keys, account: username }: { keys: MemberKeys; account: string },
   { directoryUrl, password }: Pick<MemberOptions, 'directoryUrl' | 'password'>,
 ): DirectoryClient {
   if (directoryUrl === undefined) return directoryClient(bus, from === undefined ? {} : { from });
@@ -143,5 +158,5 @@ function directoryOf(
       'CONFIG',
       `the directory at ${new URL(directoryUrl).origin} wants the password of ${username}: member.password (WARREN_MEMBER_PASSWORD, or …_FILE)`,
     );
-  return withSession(restDirectoryClient(directoryUrl), { username, password });
+  return withSession(restDirectoryClient(directoryUrl), signedLogin(keys, { username, password, addresses: [] }));
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { Revocation, RevokedMember } from '../../proto/gen/warren/directory/v1/membership.ts';
 import type { Bus } from '../bus/bus.ts';
+import { keepConsuming } from '../bus/keep-consuming.ts';
 import { membershipClient } from '../directory/client.ts';
 import { revokedContext } from '../directory/revoke.ts';
 import { messageOf } from '../lib/failure.ts';
@@ -14,11 +15,28 @@ export interface RevocationsNeeds {
   readonly authorityCertificate: string;
   /** The directory's broker account; not given: anybody's answers, which the signature has to vouch for. */
   readonly directoryAccount?: string | undefined;
+  /** From before; nobody is told of those again. */
+  readonly known?: readonly Revocation[];
   readonly warn: (line: string) => void;
+}
+
+/** Raw, 32 bytes. @param certificate of the authority, PEM */
+export function authorityKeyOf(certificate: string): Uint8Array {
+  return rawKeyOf(new X509Certificate(certificate).publicKey);
 }
 
 /** Between two looks at the list, in milliseconds: what was said on the bus may have been lost. */
 const everyMs = 60_000;
+
+/** What a revocation says; undefined: the authority has not said it. @param authorityKey raw, 32 bytes */
+export function revokedBy(
+  authorityKey: Uint8Array,
+  { revoked, signature }: Revocation,
+): { memberId: MemberId; serials: readonly string[]; revokedAtMs: number } | undefined {
+  if (!isSignedBy(authorityKey, revokedContext, revoked, signature)) return undefined;
+  const { memberId, serials, revokedAtMs } = RevokedMember.decode(revoked);
+  return isMemberId(memberId) ? { memberId, serials, revokedAtMs } : undefined;
+}
 
 /**
  * Who is a member no longer: heard on the bus as it happens, and asked of the directory whenever the bus comes up, so that whoever
@@ -29,7 +47,7 @@ export class Revocations {
   readonly #authorityKey: Uint8Array;
   readonly #members = new Set<MemberId>();
   readonly #serials = new Set<string>();
-  readonly #listeners = new Set<(id: MemberId) => void>();
+  readonly #listeners = new Set<(id: MemberId, proof: Revocation) => void>();
   readonly #closed = new AbortController();
   #last = 0;
   #asking: Promise<void> | undefined;
@@ -38,26 +56,32 @@ export class Revocations {
 
   constructor(needs: RevocationsNeeds) {
     this.#needs = needs;
-    this.#authorityKey = rawKeyOf(new X509Certificate(needs.authorityCertificate).publicKey);
+    this.#authorityKey = authorityKeyOf(needs.authorityCertificate);
+    for (const proof of needs.known ?? []) this.#take(proof);
   }
 
   /** Hears, and asks for the list when there is a broker. Does not wait for it. */
   start(): void {
     const { bus } = this.#needs;
-    const consuming = bus.consume(
-      { name: '', exclusive: true, why: 'revocations as they happen; the list is asked for on each connection' },
-      ({ type, body }) => {
-        if (type === 'warren.directory.v1.Revocation') this.#hear(body);
-        return 'ack';
-      },
-      { noAck: true, bindings: () => [{ exchange: 'directory.events', key: 'revoked' }] },
+    const hearing = keepConsuming(bus, () =>
+      bus.consume(
+        { name: '', exclusive: true, why: 'revocations as they happen; the list is asked for on each connection' },
+        ({ type, body }) => {
+          if (type === 'warren.directory.v1.Revocation') this.#hear(body);
+          return 'ack';
+        },
+        { noAck: true, bindings: () => [{ exchange: 'directory.events', key: 'revoked' }] },
+      ),
     );
-    consuming.catch(error => this.#needs.warn(`revocations are not heard: ${messageOf(error)}`));
     const off = bus.onState(state => {
       if (state === 'up') void this.refresh();
     });
     const timer = setInterval(() => void this.refresh(), everyMs);
-    this.#ends.push(off, () => clearInterval(timer));
+    this.#ends.push(
+      off,
+      () => clearInterval(timer),
+      () => void hearing.close(),
+    );
     if (bus.state === 'up') void this.refresh();
   }
 
@@ -66,7 +90,7 @@ export class Revocations {
   isRevokedMember = (id: MemberId): boolean => this.#members.has(id);
 
   /** Called once for each that becomes known from now on. @returns ends it */
-  onRevoked(listener: (id: MemberId) => void): () => void {
+  onRevoked(listener: (id: MemberId, proof: Revocation) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -107,14 +131,14 @@ export class Revocations {
     }
   }
 
-  #take({ revoked, signature }: Revocation): boolean {
-    if (!isSignedBy(this.#authorityKey, revokedContext, revoked, signature)) return false;
-    const { memberId, serials } = RevokedMember.decode(revoked);
-    if (!isMemberId(memberId)) return false;
+  #take(proof: Revocation): boolean {
+    const shown = revokedBy(this.#authorityKey, proof);
+    if (shown === undefined) return false;
+    const { memberId, serials } = shown;
     for (const serial of serials) this.#serials.add(serial);
     if (this.#members.has(memberId)) return true;
     this.#members.add(memberId);
-    for (const listener of [...this.#listeners]) listener(memberId);
+    for (const listener of [...this.#listeners]) listener(memberId, proof);
     return true;
   }
 

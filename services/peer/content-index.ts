@@ -179,6 +179,16 @@ export class ContentIndex {
     this.markFolder(parent);
   }
 
+  /** All that have an id, but for the share itself. */
+  listFolders(): FileFacts[] {
+    return this.sql("SELECT path, id, size FROM folders JOIN contents USING (content) WHERE path <> ''")
+      .all()
+      .map(({ path, id, size }) => ({
+        ...{ path: String(path) as SharePath, kind: 'folder', id: String(id) as ContentId },
+        ...{ length: Number(size), modifiedMs: 0 },
+      }));
+  }
+
   foldersIn(path: string): string[] {
     return this.sql('SELECT path FROM folders WHERE parent = ? ORDER BY path')
       .all(path)
@@ -224,6 +234,11 @@ export class ContentIndex {
     const counter = this.#counter.next();
     this.#counter.settle();
     return counter;
+  }
+
+  /** For an announcement that stands for no change: kept on disk when this returns. */
+  nextCounter(): number {
+    return this.transaction(() => this.#counter.next());
   }
 
   /** Oldest first. They stay until `forgetChanges`. */

@@ -9,6 +9,7 @@ import { stampOf } from './file-stamp.ts';
 import { partialDir, placeFile } from './final-place.ts';
 import { hashBytes, isEqual, leafPrefix, partPieces, pieceBytes, pieceLength } from './merkle.ts';
 import { PieceMap } from './piece-map.ts';
+import { readParts } from './read-parts.ts';
 import { sha256 } from './sha256.ts';
 import type { SharePath } from './share-path.ts';
 import type { Unfinished, UnfinishedDownloads } from './unfinished.ts';
@@ -139,12 +140,9 @@ export class DownloadFile {
     this.#unfinished.saveMap(this.id, this.map);
   }
 
-  /** Bytes of a piece that is here, for others; undefined: it is not. */
-  async read(piece: number, into: Buffer): Promise<Buffer | undefined> {
-    if (!this.map.has(piece)) return undefined;
-    const bytes = into.subarray(0, pieceLength(this.length, piece));
-    const { bytesRead } = await this.#handle.read(bytes, 0, bytes.length, piece * pieceBytes);
-    return bytesRead === bytes.length ? bytes : undefined;
+  /** A piece that is here, for others, into parts that are together as long. @returns false: it is not here */
+  async read(piece: number, into: readonly Uint8Array[]): Promise<boolean> {
+    return this.map.has(piece) && (await readParts(this.#handle, into, piece * pieceBytes));
   }
 
   /** The whole content, when it is complete and not large: a folder's listing. */

@@ -64,7 +64,8 @@ export function leafOf(sha256: Sha256, piece: Uint8Array): Uint8Array {
 /** The root over hashes that stand one after the other, each level in pairs, an odd one going up as it is. */
 export function treeRoot(sha256: Sha256, hashes: Uint8Array): Uint8Array {
   if (hashes.length === 0) return sha256();
-  const level = hashes.slice();
+  // Not `slice`, which is a view where it is a Buffer.
+  const level = new Uint8Array(hashes);
   for (let count = hashes.length / hashBytes; count > 1; count = Math.ceil(count / 2)) {
     for (let at = 0; at < count; at += 2) {
       const pair = level.subarray(at * hashBytes, Math.min(count, at + 2) * hashBytes);

@@ -23,7 +23,7 @@ export class PieceMap {
     const beyond = (pieces % 8 === 0 ? 0 : 0xff >> (pieces % 8)) & (bytes.at(-1) ?? 0);
     if (bytes.length !== Math.ceil(pieces / 8) || beyond !== 0)
       throw new Failure('PEER_PIECE_MAP', `that is no map of ${pieces} pieces`);
-    return new PieceMap(pieces, bytes.slice());
+    return new PieceMap(pieces, new Uint8Array(bytes));
   }
 
   static full(pieces: number): PieceMap {

@@ -7,25 +7,19 @@ import type { DownloadFile } from './download-file.ts';
 import { stampOf } from './file-stamp.ts';
 import { findListing } from './folder-ids.ts';
 import { type ContentId, pieceBytes, pieceLength } from './merkle.ts';
+import { headroomBytes, type PieceFrame, RoomyFrame } from './piece-frame.ts';
 import type { PieceRun } from './piece-map.ts';
-
-/** Of a piece, as it goes over the wire. */
-export interface PieceFrame {
-  readonly piece: number;
-  /** Bytes from the piece's beginning. */
-  readonly offset: number;
-  readonly data: Uint8Array;
-}
+import { readParts } from './read-parts.ts';
 
 /** Gives the bytes of pieces of one content. */
 export interface PieceSource {
   /** Bytes. */
   readonly length: number;
   /**
-   * A whole piece. The buffer that comes back is the caller's.
+   * A whole piece, into the parts that are given: together they are as long as it.
    * @throws Failure PEER_NOT_HELD (no such piece here), PEER_FILE_CHANGED (it is not any more what was hashed: nothing of it may be sent)
    */
-  read(piece: number): Promise<Uint8Array>;
+  read(piece: number, into: readonly Uint8Array[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -78,18 +72,12 @@ class HeldFile implements PieceSource {
     return this.#file.length;
   }
 
-  async read(piece: number): Promise<Uint8Array> {
-    const bytes = pieceBuffer(this.length, piece);
-    for (let read = 0; read < bytes.length; ) {
-      const { bytesRead } = await this.#handle.read(bytes, read, bytes.length - read, piece * pieceBytes + read);
-      if (bytesRead === 0) break;
-      read += bytesRead;
-    }
+  async read(piece: number, into: readonly Uint8Array[]): Promise<void> {
+    await readParts(this.#handle, into, piece * pieceBytes);
     if (stampOf(await this.#handle.stat({ bigint: true })) !== this.#file.stamp) {
       this.#onChanged();
       throw new Failure('PEER_FILE_CHANGED', `${this.#file.path} has changed since it was hashed`);
     }
-    return bytes;
   }
 
   close(): Promise<void> {
@@ -101,10 +89,8 @@ class HeldFile implements PieceSource {
 export function sourceOfDownload(download: DownloadFile): PieceSource {
   return {
     length: download.length,
-    async read(piece) {
-      const bytes = await download.read(piece, pieceBuffer(download.length, piece));
-      if (bytes === undefined) throw new Failure('PEER_NOT_HELD', `piece ${piece} is not here yet`);
-      return bytes;
+    async read(piece, into) {
+      if (!(await download.read(piece, into))) throw new Failure('PEER_NOT_HELD', `piece ${piece} is not here yet`);
     },
     close: async () => {},
   };
@@ -114,18 +100,65 @@ export function sourceOfDownload(download: DownloadFile): PieceSource {
 export function sourceOfBytes(bytes: Uint8Array): PieceSource {
   return {
     length: bytes.length,
-    read: async piece => {
-      const { length } = pieceBuffer(bytes.length, piece);
-      return bytes.subarray(piece * pieceBytes, piece * pieceBytes + length);
+    async read(piece, into) {
+      let at = piece * pieceBytes;
+      for (const part of into) {
+        part.set(bytes.subarray(at, at + part.length));
+        at += part.length;
+      }
     },
     close: async () => {},
   };
 }
 
-function pieceBuffer(length: number, piece: number): Buffer {
-  if (!Number.isInteger(piece) || piece < 0 || piece * pieceBytes >= length)
-    throw new Failure('PEER_NOT_HELD', `there is no piece ${piece} in ${length} bytes`);
-  return Buffer.allocUnsafe(pieceLength(length, piece));
+/**
+ * Memory for the pieces of one call, used again and again: a new MiB for each piece costs more in garbage collection than all else that
+ * is done with it. A piece's memory comes round when the frames of `pieces` others have been asked for since.
+ */
+export class PieceMemory {
+  readonly #buffers: Buffer[] = [];
+  readonly #pieces: number;
+  #next = 0;
+
+  /** @param pieces more than whoever takes the frames holds of them before he has copied them */
+  constructor(pieces: number) {
+    this.#pieces = pieces;
+  }
+
+  take(bytes: number): Buffer {
+    const at = this.#next++ % this.#pieces;
+    let buffer = this.#buffers[at];
+    if (buffer === undefined || buffer.length < bytes) {
+      buffer = Buffer.allocUnsafeSlow(bytes);
+      this.#buffers[at] = buffer;
+    }
+    return buffer;
+  }
+}
+
+/** A piece with room before each of its frames. @throws Failure PEER_NOT_HELD when there is no such piece */
+async function readFrames(
+  source: PieceSource,
+  piece: number,
+  frameBytes: number,
+  pieces: PieceMemory | undefined,
+): Promise<RoomyFrame[]> {
+  if (!Number.isInteger(piece) || piece < 0 || piece * pieceBytes >= source.length)
+    throw new Failure('PEER_NOT_HELD', `there is no piece ${piece} in ${source.length} bytes`);
+  const length = pieceLength(source.length, piece);
+  const count = Math.ceil(length / frameBytes);
+  const bytes = length + count * headroomBytes;
+  const memory = pieces?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+  const frames = Array.from({ length: count }, (_, at) => {
+    const offset = at * frameBytes;
+    const start = offset + (at + 1) * headroomBytes;
+    return new RoomyFrame(piece, offset, memory.subarray(start, start + Math.min(frameBytes, length - offset)));
+  });
+  await source.read(
+    piece,
+    frames.map(({ data }) => data),
+  );
+  return frames;
 }
 
 /** At most so many runs, and pieces in them, in one request. */
@@ -135,12 +168,14 @@ export const mostRequestPieces = 1024;
 /**
  * The frames of runs of pieces, in order; one piece ahead is read while the last one goes out.
  * @param frameBytes asked for each frame: it follows the rate limit (token-bucket.ts)
+ * @param memory when who takes them copies them soon; else each piece has its own
  * @throws Failure as `read`; PEER_NOT_HELD for runs beyond the bounds
  */
 export async function* framesOf(
   source: PieceSource,
   runs: readonly PieceRun[],
   frameBytes: () => number,
+  memory?: PieceMemory,
 ): AsyncGenerator<PieceFrame> {
   const pieces = runs.reduce((sum, { count }) => sum + count, 0);
   if (runs.length > mostRuns || !(pieces <= mostRequestPieces))
@@ -149,21 +184,29 @@ export async function* framesOf(
       `more than ${mostRuns} runs or ${mostRequestPieces} pieces are asked for at once`,
     );
   const order = runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, at) => first + at));
-  const readAhead = (piece: number | undefined): Promise<Uint8Array> | undefined => {
-    const reading = piece === undefined ? undefined : source.read(piece);
+  const readAhead = (piece: number | undefined): Promise<RoomyFrame[]> | undefined => {
+    const reading = piece === undefined ? undefined : readFrames(source, piece, frameBytes(), memory);
     // It is awaited below, unless nobody wants more.
     reading?.catch(() => {});
     return reading;
   };
   let next = readAhead(order[0]);
-  for (const [at, piece] of order.entries()) {
-    const bytes = await next;
-    if (bytes === undefined) return;
+  for (const at of order.keys()) {
+    const frames = await next;
+    if (frames === undefined) return;
     next = readAhead(order[at + 1]);
-    for (let offset = 0; offset < bytes.length; ) {
-      const data = bytes.subarray(offset, offset + frameBytes());
-      yield { piece, offset, data };
-      offset += data.length;
+    for (const frame of frames) {
+      // The limit may have become lower since it was read.
+      if (frame.data.length <= frameBytes()) yield frame;
+      else yield* cut(frame, frameBytes);
     }
+  }
+}
+
+function* cut({ piece, offset, data }: PieceFrame, frameBytes: () => number): Generator<PieceFrame> {
+  for (let at = 0; at < data.length; ) {
+    const part = data.subarray(at, at + frameBytes());
+    yield { piece, offset: offset + at, data: part };
+    at += part.length;
   }
 }

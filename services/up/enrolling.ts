@@ -1,11 +1,14 @@
 import type { BrokerAccounts } from '../bus/accounts/accounts.ts';
 import { createBrokerAccounts } from '../bus/accounts/management.ts';
+import { createBus } from '../bus/amqp-bus.ts';
 import { userOf } from '../bus/session.ts';
+import { roles } from '../bus/topology.ts';
 import type { Config } from '../config/config.ts';
 import { readAuthority } from '../directory/authority-file.ts';
 import { brokerPlaces, isLoopback } from '../directory/broker-places.ts';
 import { createInvite, type InviteRequest } from '../directory/invites.ts';
-import type { MemberRow } from '../directory/member-store.ts';
+import type { MemberRow, Revoked } from '../directory/member-store.ts';
+import { revocationMessage } from '../directory/revocation-feed.ts';
 import { findMember, revokeMember } from '../directory/revoke.ts';
 import { noAccounts } from '../directory/service.ts';
 import { DirectoryStore, directoryDir } from '../directory/store.ts';
@@ -18,6 +21,11 @@ import { knownBroker } from './known-broker.ts';
  * What `warren invite` and `warren members` do beside a directory, which sees it in the store.
  * All throw Failure DIRECTORY_DATA, AUTHORITY, and NO_DIRECTORY when none has ever run for the data directory.
  */
+
+/** What others have revoked in the same moment comes along. */
+const revocationsAtOnce = 100;
+/** A revocation does not wait longer than this, in milliseconds, to be told before it is done. */
+const tellMs = 1_000;
 
 /** @throws Failure CONFIG, INVITE_ACCOUNTS, and those of `BrokerAccounts`: then there is no invite */
 export async function inviteHere(
@@ -66,11 +74,29 @@ export async function revokeHere(config: Config, dataDir: string, text: string):
   const authority = await authorityOf(dataDir);
   using store = new DirectoryStore(directoryDir(dataDir));
   const member = findMember(store, text);
+  const before = store.members.lastRevocation();
   revokeMember(store, authority, member.id, Date.now());
-  const { httpUrl } = (await knownBroker(config, dataDir)) ?? {};
+  const { httpUrl, urls = [] } = (await knownBroker(config, dataDir)) ?? {};
+  // While it is still there to hear why it has to go. A directory that runs says so too.
+  await tell(urls, store.members.revocations(before, revocationsAtOnce));
   if (httpUrl === undefined) return { member, pending: 'no broker is known here' };
   const pending = await removed(createBrokerAccounts(httpUrl), brokerAccountOf(member.id));
   return { member, pending };
+}
+
+/** As far as that can be done at once: members also ask for the list. */
+async function tell(urls: readonly string[], news: readonly Revoked[]): Promise<void> {
+  if (urls.length === 0) return;
+  const bus = createBus({ urls, name: 'warren members revoke', role: roles.caller() });
+  const signal = AbortSignal.timeout(tellMs);
+  try {
+    await bus.ready(signal);
+    for (const each of news) await bus.publish(revocationMessage(each), signal);
+  } catch {
+    // No broker, or an account that may not.
+  } finally {
+    await bus.close(0);
+  }
 }
 
 async function removed(accounts: BrokerAccounts, name: string): Promise<string | undefined> {
@@ -82,7 +108,8 @@ async function removed(accounts: BrokerAccounts, name: string): Promise<string |
   }
 }
 
-async function authorityOf(dataDir: string): Promise<Authority> {
+/** The network's, as the directory of this machine has made it. */
+export async function authorityOf(dataDir: string): Promise<Authority> {
   const authority = await readAuthority(directoryDir(dataDir));
   if (authority === undefined)
     throw new Failure(

@@ -1,15 +1,13 @@
 import { get } from 'node:http';
-import { MemberServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import type { Config } from '../config/config.ts';
 import type { CommandName } from '../config/setting.ts';
 import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { connectToDaemon } from '../lib/rpc/local-daemon.ts';
 
 const patienceMs = 3_000;
 
 /** Where a service with these settings says whether it is well. @throws Failure HEALTH when it says so nowhere */
-export function healthUrls(command: CommandName, { proxy, worker, demo, broker, directory }: Config): string[] {
+export function healthUrls(command: CommandName, { proxy, worker, demo, broker, directory, naming }: Config): string[] {
   const url = (host: string, port: number, path: string): string => {
     if (port === 0)
       throw new Failure('HEALTH', `warren ${command} has any free port: give it a fixed one to be asked at`);
@@ -27,6 +25,8 @@ export function healthUrls(command: CommandName, { proxy, worker, demo, broker, 
       return demo.ports.map(port => url(demo.host, port, '/healthz'));
     case 'directory':
       return [url(directory.host, directory.port, '/livez')];
+    case 'naming':
+      return [url(naming.host, naming.port, '/livez')];
     case 'broker':
       return [url(broker.httpHost, broker.httpPort, '/livez')];
     default:
@@ -51,17 +51,4 @@ export function askHealth(url: string): Promise<string> {
       });
     }).on('error', error => fail(messageOf(error), error));
   });
-}
-
-/** The same of the member's daemon of a data directory, over its local endpoint. A broker that is away does not make it ill. */
-export async function askMember(dataDir: string): Promise<string> {
-  const connection = await connectToDaemon(dataDir);
-  try {
-    const { broker } = await connection.client(MemberServiceDefinition).status({}, { deadlineMs: patienceMs });
-    return broker?.up === true ? 'ready' : `alive, without a broker: ${broker?.reason ?? ''}`;
-  } catch (error) {
-    throw new Failure('HEALTH', `the daemon of ${dataDir}: ${messageOf(error)}`, { cause: error });
-  } finally {
-    connection.close();
-  }
 }

@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { managementUrl } from '../bus/accounts/management-url.ts';
+import { managementUrls } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
@@ -13,7 +13,7 @@ import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
 import { lockHome } from './lock.ts';
-import { closeMembers, startMembers } from './members.ts';
+import { closeMembers, isShared, startMembers } from './members.ts';
 import { choiceOf, dataDirOf } from './with-broker.ts';
 
 const memberPort = 50_051;
@@ -76,7 +76,7 @@ export const run: Run = async (config, stop, io) => {
         dataDir,
         queueType,
         brokerUrls: brokerPlaces({ address: config.broker.address, url: broker.urls }),
-        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrl({ url: broker.urls }),
+        accountsUrl: config.broker.httpUrl ?? broker.http ?? managementUrls({ url: broker.urls }),
       },
     );
     ends.push(() => directory.close());
@@ -99,6 +99,10 @@ export const run: Run = async (config, stop, io) => {
       ]),
     ];
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
+    const [first] = members;
+    const sample = 'rabbit-scale.wav';
+    if (first !== undefined && (await isShared(members, sample, stop)))
+      io.out(`  try        warren files get ${sample} --data ${relative(io.cwd, first.dataDir)}\n`);
     io.out('warren is up\n');
     await aborted(stop);
     io.err('stopping\n');

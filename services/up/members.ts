@@ -1,8 +1,11 @@
 import { join as joinPath } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { directoryClient } from '../directory/client.ts';
 import { messageOf } from '../lib/failure.ts';
 import { readMembership } from '../member/home.ts';
 import { join } from '../member/join.ts';
 import { type Member, startMember } from '../member/member.ts';
+import { prepareSamples } from './samples.ts';
 
 export interface MembersNeeds {
   /** Makes a line to join with, for a user. */
@@ -30,10 +33,13 @@ export interface SampleMember {
 const ringPort = 7_001;
 
 const names = ['ann', 'bob', 'cleo'] as const;
+/** All in milliseconds. */
+const patienceMs = 5_000;
+const pollMs = 50;
 
 /**
  * Three members on this machine, as three others would be: each has a home of its own, `<data>/members/<name>`, which joins by an
- * invite at the first start. A home that cannot join is left out, with a line that says why.
+ * invite at the first start, and shares a few sample files. A home that cannot join is left out, with a line that says why.
  */
 export async function startMembers(
   { invite, log, signal }: MembersNeeds,
@@ -47,6 +53,8 @@ export async function startMembers(
       if ((await readMembership(home)) === undefined) {
         try {
           await join({ line: await invite(name), dataDir: home, signal });
+          // Once: what is deleted stays so.
+          await prepareSamples(joinPath(home, 'share'), at);
         } catch (error) {
           if (signal.aborted) throw error;
           log(`there are no members here: ${messageOf(error)}`);
@@ -72,6 +80,23 @@ export async function startMembers(
     throw error;
   }
   return started;
+}
+
+/** Until the directory can say who has a file; false when it cannot within some seconds. */
+export async function isShared(members: readonly SampleMember[], file: string, signal: AbortSignal): Promise<boolean> {
+  const [first] = members;
+  if (first === undefined) return false;
+  const directory = directoryClient(first.member.bus);
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  while (!deadline.aborted) {
+    try {
+      await directory.download({ token: '', file, all: false }, { signal: deadline });
+      return true;
+    } catch {
+      await wait(pollMs, undefined, { signal: deadline }).catch(() => {});
+    }
+  }
+  return false;
 }
 
 export async function closeMembers(members: readonly SampleMember[]): Promise<void> {

@@ -17,7 +17,7 @@ export function withBroker(run: Run, { asMember = false }: { asMember?: boolean 
     const { chooseBroker } = await import('./choose-broker.ts');
     const broker = await chooseBroker({ ...choiceOf(config, io), signal: stop });
     try {
-      const httpUrl = config.broker.httpUrl ?? broker.http;
+      const httpUrl = config.broker.httpUrl ?? (broker.http === undefined ? undefined : [broker.http]);
       await run({ ...config, broker: { ...config.broker, url: broker.urls, httpUrl } }, stop, io);
     } finally {
       await broker.close();

@@ -334,6 +334,7 @@ describe('whom it refuses', () => {
     ['PUT', '/api/users/x', { password_hash: 'x', hashing_algorithm: 'md5' }, 400, /hashing_algorithm/],
     ['PUT', '/api/user-limits/admin/max-connections', { value: 'x' }, 400, /value/],
     ['PUT', '/api/user-limits/admin/max-queues', { value: 1 }, 404, /max-channels/],
+    ['PUT', '/api/user-limits/admin/toString', { value: 1 }, 404, /max-channels/],
     ['PUT', '/api/user-limits/nobody/max-channels', { value: 1 }, 404, /nobody/],
     ['PUT', '/api/users/x', { password: 'x'.repeat(70_000) }, 413, /64 KiB/],
     ['PUT', '/api/permissions/%2F/admin', { configure: '(', write: '', read: '' }, 400, /regular expression/],

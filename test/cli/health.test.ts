@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { health } from '../../services/cli/health.ts';
 import { listen } from '../../services/lib/listen.ts';
@@ -29,6 +32,7 @@ test.each([
   ['worker', '/readyz', (port: string) => ['--health-port', port, '--upstream', 'http://h']],
   ['demo', '/healthz', (port: string) => ['--demo-ports', port]],
   ['directory', '/livez', (port: string) => ['--directory-port', port]],
+  ['naming', '/livez', (port: string) => ['--naming-port', port]],
   ['broker', '/livez', (port: string) => ['--http-port', port]],
 ])('warren %s is asked at its %s', async (command, path, flags) => {
   await using well = await serve({ [path]: { status: 200, text: 'all is well\n' } });
@@ -58,4 +62,22 @@ test.each<[string, readonly string[], string]>([
   ['that is not said, outside of a container', [], 'process 1 here is no warren'],
 ])('a service %s cannot be asked, and why is said', async (_, argv, line) => {
   await expect(ask(argv)).rejects.toThrow(line);
+});
+
+test('a container asks every few seconds, so it loads nothing that it does not need: no gRPC', async () => {
+  await using well = await serve({ '/readyz': { status: 200, text: 'ready' } });
+  const tell = `
+    import { createRequire } from 'node:module';
+    const { cache } = createRequire(process.cwd() + '/x.js');
+    process.on('exit', () => console.log(Object.keys(cache).some(name => name.includes('grpc-js'))));`;
+  const bin = resolve(import.meta.dirname, '../../bin/warren.js');
+  const preload = `--import=data:text/javascript,${encodeURIComponent(tell)}`;
+  const argv = [preload, bin, 'health', 'proxy', '--admin-port', well.port];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', chunk => {
+    said += chunk;
+  });
+  await once(child, 'close');
+  expect(said).toBe('ready\nfalse\n');
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { docker } from '../../services/up/docker.ts';
 import { until } from '../support/until.ts';
 import { get, post, startClients } from './clients.ts';
+import { activeMembers, daemonOf, dial, listMembers, memberServices } from './members.ts';
 import { composeProject, type Project } from './project.ts';
 
 const MB = 1_000_000;
@@ -120,22 +121,32 @@ describe('docker compose up', () => {
     expect(new Set(open.map(port => port.replace(/.*->/, '')))).toEqual(new Set(['8080/tcp']));
   });
 
-  test('keeps the addresses of the ring free', async () => {
+  test('gives members the addresses .2, .3 and .4, and keeps those of the ring free', async () => {
     const text = await docker(['network', 'inspect', `${project.name}_chord_network`]);
     const [{ Containers, IPAM }] = JSON.parse(text);
     expect(IPAM.Config[0].Subnet).toMatch(/^10\.\d+\.0\.0\/16$/);
     const addresses = Object.values<{ IPv4Address: string }>(Containers).map(each => each.IPv4Address);
-    expect(addresses).toHaveLength(9);
-    for (const address of addresses) expect(address).toMatch(/^10\.\d+\.1\.\d+\/16$/);
+    const own = addresses.map(address => address.replace(/^10\.\d+\./, '').replace('/16', ''));
+    expect(own.filter(address => address.startsWith('1.')).sort()).toEqual(['1.2', '1.3', '1.4']);
+    expect(own.filter(address => address.startsWith('2.'))).toHaveLength(10);
+    expect(own).toHaveLength(13);
     const taken = await docker(['ps', '--filter', `name=${project.name}`, '--format', '{{.Ports}}']);
     expect(taken).not.toMatch(/:[234]00[01]->/);
   });
 
   test('gives each service its own secrets, which nobody else can read', async () => {
-    const places = { proxy: 'proxy', 'backend-1': 'demo', worker: 'worker/web', 'backend-2-worker': 'worker/web' };
+    const places = {
+      ...{ proxy: 'proxy', 'backend-1': 'demo', worker: 'worker/web', 'backend-2-worker': 'worker/web' },
+      directory: 'directory',
+    };
     for (const [service, place] of Object.entries(places)) {
+      const more = service === 'directory' ? [`600 node ${place}/broker_http_url`] : [];
       const list = await project.exec(service, 'find', '/run/warren/accounts', '-type', 'f', '-printf', '%m %u %P\\n');
-      expect(list.split('\n').sort()).toEqual([`600 node ${place}/broker_url`, `600 node ${place}/queue_type`]);
+      expect(list.split('\n').sort()).toEqual([
+        ...more,
+        `600 node ${place}/broker_url`,
+        `600 node ${place}/queue_type`,
+      ]);
       expect(await project.exec(service, 'id', '-un')).toBe('node');
       await expect(project.exec(service, 'touch', '/app/x')).rejects.toThrow('Read-only');
       const inspected = await docker(['inspect', project.container(service)]);
@@ -149,14 +160,18 @@ describe('docker compose up', () => {
     const ask = async (account: string, path: string) =>
       fetch(`${project.management}/api/${path}`, { headers: { authorization: `Basic ${btoa(account)}` } });
     const users = (await (await ask(`admin:${password}`, 'users')).json()) as { name: string }[];
-    expect(users.map(({ name }) => name).sort()).toEqual([
-      'admin',
-      'demo',
-      'directory',
-      'directory-accounts',
-      'proxy',
-      'worker-web',
-    ]);
+    const members = await listMembers(project);
+    expect(users.map(({ name }) => name).sort()).toEqual(
+      [
+        ...members.map(({ id }) => `m.${id}`),
+        'admin',
+        'demo',
+        'directory',
+        'directory-accounts',
+        'proxy',
+        'worker-web',
+      ].sort(),
+    );
     const policies = (await (await ask(`admin:${password}`, 'policies')).json()) as { definition: object }[];
     expect(policies[0]?.definition).toEqual({
       'message-ttl': 86_400_000,
@@ -165,6 +180,75 @@ describe('docker compose up', () => {
     });
     for (const account of ['guest:guest', 'admin:admin', 'admin:'])
       expect((await ask(account, 'overview')).status).toBe(401);
+  });
+
+  test('has three members, which joined by themselves, each with an account of its own and no service to work for', async () => {
+    const members = await activeMembers(project, 3);
+    expect(members.map(({ user }) => user)).toEqual([...memberServices]);
+    expect(members.map(({ services }) => services)).toEqual([[], [], []]);
+    const daemons = await Promise.all(memberServices.map(service => daemonOf(project, service)));
+    expect(daemons.map(({ memberId }) => memberId)).toEqual(members.map(({ id }) => id));
+    expect(daemons.map(({ name }) => name)).toEqual([...memberServices]);
+    expect(daemons.map(({ broker, directory }) => [broker.up, directory.up])).toEqual(Array(3).fill([true, true]));
+    const addresses = daemons.flatMap(({ advertised }) => advertised.map(each => each.replace(/^10\.\d+\./, '')));
+    expect(addresses).toEqual(['1.2:50051', '1.3:50051', '1.4:50051']);
+  });
+
+  test('lets each member reach each other one directly', async () => {
+    const daemons = await Promise.all(memberServices.map(service => daemonOf(project, service)));
+    const dialled = await Promise.all(
+      memberServices.map((service, at) => dial(project, service, daemons.toSpliced(at, 1))),
+    );
+    expect(dialled).toEqual(
+      daemons.map(({ memberId: callerId }, at) =>
+        daemons.toSpliced(at, 1).map(({ memberId, name }) => ({ memberId, name, callerId })),
+      ),
+    );
+    // The address of the one, the key of another.
+    const [first, second] = daemons;
+    const wrong = { memberId: first?.memberId ?? '', advertised: second?.advertised ?? [] };
+    await expect(dial(project, 'member-3', [wrong])).rejects.toThrow('MEMBER');
+  });
+
+  test('serves the directory’s REST on this machine, to whoever logs in', async () => {
+    expect((await fetch(`${project.directory}/livez`)).status).toBe(200);
+    expect((await fetch(`${project.directory}/peers`)).status).toBe(401);
+  });
+
+  test('shows invites and what members got with them to nobody else', async () => {
+    const mounted = new Map<string, string[]>();
+    const inspected: string[] = [];
+    for (const service of [...memberServices, 'directory', 'invites', 'accounts', 'proxy', 'worker', 'rabbitmq']) {
+      const text = await docker(['inspect', project.container(service)]);
+      inspected.push(text);
+      const [{ Mounts }] = JSON.parse(text) as [{ Mounts: { Name?: string }[] }];
+      for (const { Name = '' } of Mounts) {
+        const volume = Name.replace(`${project.name}_`, '');
+        mounted.set(volume, [...(mounted.get(volume) ?? []), service]);
+      }
+    }
+    for (const [at, service] of memberServices.entries()) {
+      expect(mounted.get(`invite-${at + 1}`)).toEqual([service, 'invites']);
+      expect(mounted.get(service)).toEqual([service]);
+    }
+    expect(mounted.get('directory')).toEqual(['directory', 'invites']);
+    expect(mounted.get('accounts-directory')).toEqual(['directory', 'invites', 'accounts']);
+
+    const logs = await project.compose('logs', '--no-color', '--no-log-prefix');
+    for (const service of memberServices) {
+      const list = await project.exec(service, 'find', '/run/warren', '/data', '-type', 'f', '-printf', '%m %u %p\\n');
+      expect(list.split('\n').sort()).toEqual(
+        ['/data/member/daemon.json', '/data/member/key.pem', '/data/member/membership.json', '/data/member/owner']
+          .concat('/run/warren/invite/line')
+          .map(file => `600 node ${file}`),
+      );
+      const line = await project.exec(service, 'cat', '/run/warren/invite/line');
+      const { brokerUrls } = JSON.parse(await project.exec(service, 'cat', '/data/member/membership.json'));
+      const environment = await project.exec(service, 'env');
+      for (const secret of [line, new URL(brokerUrls[0]).password])
+        for (const text of [...inspected, logs, environment]) expect(text).not.toContain(secret);
+      expect(brokerUrls[0]).toMatch(/^amqp:\/\/m\.[0-9a-f]{64}:[0-9a-f]+@rabbitmq:5672/);
+    }
   });
 
   test('has the figures that the dashboard asks for', async () => {
@@ -196,16 +280,59 @@ describe('docker compose up', () => {
     expect(clients.gets.filter(({ status }) => status !== 200)).toEqual([]);
   }, 120_000);
 
+  test('has its members back when broker, directory and members were restarted', async () => {
+    const ids = (await listMembers(project)).map(({ id }) => id);
+    const restartedAt = performance.now();
+    await project.compose('restart', 'rabbitmq', 'directory', 'member-2', 'member-3');
+    await until(
+      () => Promise.all(memberServices.map(service => daemonOf(project, service).catch(() => undefined))),
+      all => all.every(said => said?.broker.up && said.directory.up),
+      60_000,
+    );
+    expect((await activeMembers(project, 3)).map(({ id }) => id)).toEqual(ids);
+    console.log(`restarted: members as before after ${((performance.now() - restartedAt) / 1000).toFixed(1)} s`);
+  }, 180_000);
+
   test('stops at once, and comes back with what it knew', async () => {
     const url = await project.exec('proxy', 'cat', '/run/warren/accounts/proxy/broker_url');
+    const ids = (await listMembers(project)).map(({ id }) => id);
     const stoppedAt = performance.now();
     await project.compose('down');
     console.log(`docker compose down: ${((performance.now() - stoppedAt) / 1000).toFixed(1)} s`);
-    expect((await project.left()).filter(name => !/_(?:accounts-\w+|rabbitmq)$/.test(name))).toEqual([]);
+    expect(
+      (await project.left()).filter(name => !/_(?:accounts-\w+|directory|invite-\d|member-\d|rabbitmq)$/.test(name)),
+    ).toEqual([]);
     await project.compose('up', '--detach');
     await until(messages, text => text.includes('"kept"'), 60_000);
     expect(await project.exec('proxy', 'cat', '/run/warren/accounts/proxy/broker_url')).toBe(url);
+    expect((await activeMembers(project, 3)).map(({ id }) => id)).toEqual(ids);
+    expect(await project.compose('logs', '--no-color', 'invites')).toMatch(
+      /(?:its invite was used, by [0-9a-f]{12}\s+.*){3}/s,
+    );
   }, 180_000);
+
+  test('puts a member out within 5 s, for good', async () => {
+    const [{ id = '' } = {}] = await listMembers(project);
+    const revokedAt = performance.now();
+    await project.exec('directory', 'warren', 'members', 'revoke', id);
+    const { broker } = await until(
+      () => daemonOf(project, 'member-1'),
+      said => !said.broker.up,
+    );
+    console.log(`member-1 was out ${((performance.now() - revokedAt) / 1000).toFixed(1)} s after the command began`);
+    expect(performance.now() - revokedAt).toBeLessThan(5_000);
+    expect(broker.reason).not.toBe('');
+    // It has nothing to come back with: its invite was used, and its key is revoked.
+    await project.compose('up', '--detach', '--force-recreate', 'member-1');
+    await until(
+      () => project.isWell('member-1'),
+      isWell => isWell,
+      30_000,
+    );
+    const said = await daemonOf(project, 'member-1');
+    expect(said).toMatchObject({ memberId: id, broker: { up: false } });
+    expect((await listMembers(project)).map(({ user }) => user)).toEqual(['member-2', 'member-3']);
+  }, 90_000);
 
   test('leaves nothing behind', async () => {
     await project.compose('down', '--volumes');

@@ -15,6 +15,8 @@ export interface Project extends AsyncDisposable {
   /** Of the proxy and, with the profile `cluster`, of the second one. */
   readonly urls: readonly [string, string];
   readonly admin: string;
+  /** The directory's REST. */
+  readonly directory: string;
   readonly management: string;
   /** `docker compose ARGS` @returns what it printed on stdout */
   compose(...args: string[]): Promise<string>;
@@ -54,8 +56,8 @@ export async function composeProject({
 }: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
-  const ports = await Promise.all(Array.from({ length: 7 }, freePort));
-  const [port, second, admin, amqp, management, prometheus, grafana] = ports.map(String);
+  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
+  const [port, second, admin, amqp, management, prometheus, grafana, directory] = ports.map(String);
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:WARREN|COMPOSE)_/.test(key));
   const env = {
     ...Object.fromEntries(inherited),
@@ -68,6 +70,7 @@ export async function composeProject({
     WARREN_PORT: port,
     WARREN_PORT_2: second,
     WARREN_ADMIN_PORT: admin,
+    WARREN_DIRECTORY_PORT: directory,
     WARREN_AMQP_PORT: amqp,
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
@@ -90,6 +93,7 @@ export async function composeProject({
     image,
     urls: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${second}`],
     admin: `http://127.0.0.1:${admin}`,
+    directory: `http://127.0.0.1:${directory}`,
     management: `http://127.0.0.1:${management}`,
     compose,
     container,

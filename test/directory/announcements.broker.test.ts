@@ -13,6 +13,7 @@ import {
   snapshotOf,
   tellTransfer,
 } from '../../services/directory/client.ts';
+import { DirectoryStore, directoryDir } from '../../services/directory/store.ts';
 import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf } from '../../services/lib/identity/member-id.ts';
 import type { LocalBroker } from '../../services/up/local-broker.ts';
@@ -92,7 +93,19 @@ async function member(at: number): Promise<Member> {
   return made;
 }
 
+/** The directory's members, as if they had enrolled. */
+function enrol(dir: string): void {
+  using store = new DirectoryStore(directoryDir(dir));
+  for (const { id, publicKey } of members) {
+    const username = `user-${id.slice(0, 8)}`;
+    store.addAccount(username, '', 0);
+    const joined = { joinedAt: 0, certificateEndsAt: 0, brokerHash: '', services: [] };
+    store.members.put({ id, publicKey, username, ...joined });
+  }
+}
+
 async function startDirectory(dir: string, ...more: string[]): Promise<WarrenProcess> {
+  enrol(dir);
   const process = await spawnWarren([
     ...['directory', '--data', dir, '--directory-port', '0', '--broker', urlOf('directory')],
     ...more,

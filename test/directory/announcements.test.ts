@@ -5,6 +5,7 @@ import { SharedFile } from '../../proto/gen/warren/directory/v1/files.ts';
 import type { Delivery } from '../../services/bus/bus.ts';
 import { announcementOf, deltasOf, snapshotOf } from '../../services/directory/announcement.ts';
 import { type Announcements, createAnnouncements } from '../../services/directory/announcements.ts';
+import type { FileIndex } from '../../services/directory/file-index.ts';
 import { createMemberKeys, type MemberKeys, signAs } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf } from '../../services/lib/identity/member-id.ts';
 import { fileOf, inconsistencies, indexInMemory, sharesIn } from './index-under-test.ts';
@@ -269,4 +270,18 @@ describe('what a member has to say', () => {
     expect(deltasOf(() => 1, { files: [], removed: [] })).toEqual([]);
     expect(SharedFile.encode(fileOf('a')).finish().length).toBeGreaterThan(64);
   });
+});
+
+test('a disk that is full is told of once, not with each announcement that comes again', async () => {
+  let isFull = true;
+  const index = {
+    apply: () => {
+      if (isFull) throw new Error('database or disk is full');
+    },
+  } as unknown as FileIndex;
+  const { take } = createAnnouncements({ index, clock: () => clock, warn: line => warned.push(line) });
+  for (let times = 0; times < 2; times++) expect(await take(delivered(ann, changesOf()))).toBe('requeue');
+  expect(warned).toEqual(['cannot keep an announcement, will try again: database or disk is full']);
+  isFull = false;
+  expect(await take(delivered(ann, changesOf()))).toBe('ack');
 });

@@ -42,13 +42,22 @@ export function directoryIn(
   store: DirectoryStore;
   handlers: ReturnType<typeof createDirectory>;
   from: (address: string, memberId?: MemberId) => Methods;
+  warnings: string[];
 } {
+  const warnings: string[] = [];
   const store = new DirectoryStore(dir);
   const now = (): number => world.now;
   const { leaseMs = 30_000, ...rest } = options;
   const presence = new Presence(() => world.clock, leaseMs);
   const members = createMembers(
-    { store, presence, authority: world.authority, now, onInviteDone: () => {} },
+    {
+      store,
+      presence,
+      authority: world.authority,
+      now,
+      onInviteDone: () => {},
+      warn: line => void warnings.push(line),
+    },
     { certificateDays: 90 },
   );
   const handlers = createDirectory(
@@ -76,5 +85,5 @@ export function directoryIn(
           }),
       ]),
     ) as unknown as Methods;
-  return { store, handlers, from };
+  return { store, handlers, from, warnings };
 }

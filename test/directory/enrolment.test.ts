@@ -2,6 +2,8 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Enrolment, EnrolRequest } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { RevokedMember } from '../../proto/gen/warren/directory/v1/membership.ts';
+import { rights } from '../../services/bus/rights.ts';
 import { Attempts } from '../../services/directory/attempts.ts';
 import { keptAuthority } from '../../services/directory/authority-file.ts';
 import { createEnrolment } from '../../services/directory/enrolment.ts';
@@ -124,6 +126,30 @@ describe('who has an invite', () => {
     expect(store.members.list()).toHaveLength(1);
   });
 
+  test('cannot have one key be of two accounts, by two invites at once', async () => {
+    const keys = createMemberKeys();
+    const outcomes = await Promise.allSettled(
+      ['ann', 'bob'].map(username => enrol(invite(), keys, { username, password })),
+    );
+    const certified = outcomes.flatMap(each =>
+      each.status === 'fulfilled' ? [certificateFacts(each.value.certificate)] : [],
+    );
+    expect(certified.map(({ account }) => account)).toEqual([store.members.find(keys.id)?.username]);
+  });
+
+  test('cannot make the word of its revocation too long for others to hear', async () => {
+    const keys = createMemberKeys();
+    const line = invite();
+    let serial = '';
+    for (let times = 0; times < 40; times++) ({ serial } = certificateFacts((await enrol(line, keys)).certificate));
+    revokeMember(store, world.authority, keys.id, world.now);
+    const [said] = store.members.revocations(0, 1);
+    // A hundred of them go in one answer.
+    expect(said?.revoked.length).toBeLessThan(1_000);
+    const { serials } = RevokedMember.decode(said?.revoked ?? Buffer.alloc(0));
+    expect(serials.at(-1)).toBe(serial);
+  });
+
   test('is not let in with a key that was revoked', async () => {
     const keys = createMemberKeys();
     await enrol(invite(), keys);
@@ -210,6 +236,17 @@ describe('an account that is there already', () => {
     const named = enrol(invite({ username: 'ann' }), createMemberKeys());
     await expect(named).rejects.toMatchObject({ code: 'ENROL_PASSWORD' });
   });
+});
+
+test('an invite grants no more services than rights on the broker can be written for', () => {
+  const services = (count: number) =>
+    Array.from({ length: count }, (_, at) => `a${'.'.repeat(59)}${String(at).padStart(3, '0')}`);
+  expect(() => invite({ services: services(25) })).toThrow(expect.objectContaining({ code: 'CONFIG' }));
+  invite({ services: services(24) });
+  const { configure, write, read, topics } = rights.member('a'.repeat(64), { services: services(24) });
+  // The embedded broker's limit.
+  for (const pattern of [configure, write, read, ...topics.flatMap(topic => [topic.write, topic.read])])
+    expect(pattern.length).toBeLessThanOrEqual(4_096);
 });
 
 describe('the authority', () => {

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { signedLogin } from '../../services/directory/client.ts';
 import { hashPassword } from '../../services/directory/password.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
-import { createMemberKeys } from '../../services/lib/identity/keys.ts';
+import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import { temporaryDir } from '../support/broker.ts';
 import { directoryIn, hour, type Methods, World } from './directory-under-test.ts';
 import { fileOf, idOf, inconsistencies } from './index-under-test.ts';
@@ -28,7 +28,13 @@ beforeEach(async () => {
   onTestFinished(() => made.store.close());
   me = made.from('here');
   for (const username of ['ann', 'bob', 'eve']) await me.createUser({ username, password });
+  joined('ann', keys);
 });
+
+function joined(username: string, { id, publicKey }: MemberKeys): void {
+  const dates = { joinedAt: world.now, certificateEndsAt: world.now + hour };
+  made.store.members.put({ id, publicKey, username, services: [], brokerHash: '', ...dates });
+}
 
 async function login(username: string, to = me, at = addresses) {
   return to.login({ username, password, addresses: at });
@@ -110,6 +116,49 @@ describe('a member', () => {
     const daemon = made.from('bus:m', others.id);
     await expect(daemon.login(request)).rejects.toMatchObject({ code: 'DIRECTORY_MEMBER' });
     await expect(me.login({ ...request, memberKey: 'x' })).rejects.toMatchObject({ code: 'DIRECTORY_REQUEST' });
+  });
+
+  test('is one that has joined, for its own account: another key is no peer, whose files would stay for good', async () => {
+    const refused = { status: 'UNAUTHENTICATED', code: 'DIRECTORY_MEMBER' };
+    const stranger = signedLogin(createMemberKeys(), { username: 'ann', password, addresses });
+    await expect(me.login(stranger)).rejects.toMatchObject(refused);
+    joined('bob', others);
+    await expect(me.login(signedLogin(others, { username: 'ann', password, addresses }))).rejects.toMatchObject(
+      refused,
+    );
+    await me.login(signedLogin(others, { username: 'bob', password, addresses }));
+    made.store.disable('bob');
+    await expect(me.login(signedLogin(others, { username: 'bob', password, addresses }))).rejects.toMatchObject(
+      refused,
+    );
+  });
+
+  test('is seen, and not active for ever, when the clock was ahead and is put right', async () => {
+    const daemon = made.from('bus:m', keys.id);
+    const seen = () => made.store.members.find(keys.id);
+    world.now += 30 * 24 * hour;
+    await daemon.ping({ token: '', addresses: [] });
+    world.now -= 30 * 24 * hour;
+    world.pass(60_000);
+    await daemon.ping({ token: '', addresses: [] });
+    expect(seen()?.seenAt).toBe(world.now);
+    expect(seen()?.activeUntil).toBe(world.now + 30_000);
+  });
+
+  test('stays active while the disk is full, which is said once', async () => {
+    using db = new DatabaseSync(join(dir, 'directory.db'));
+    db.exec(`CREATE TRIGGER full BEFORE UPDATE ON members BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+    const daemon = made.from('bus:m', keys.id);
+    for (let pings = 0; pings < 3; pings++) {
+      world.pass(20_000);
+      await daemon.ping({ token: '', addresses: [] });
+    }
+    expect((await daemon.listPeers({ token: '', after: '' })).peers).toMatchObject([{ peerId: keys.id }]);
+    expect(made.warnings).toEqual(['cannot note when members were seen: database or disk is full']);
+    db.exec('DROP TRIGGER full');
+    world.pass(20_000);
+    await daemon.ping({ token: '', addresses: [] });
+    expect(made.store.members.find(keys.id)?.seenAt).toBe(world.now);
   });
 
   test('that shows who it is with a wrong password is not let in', async () => {

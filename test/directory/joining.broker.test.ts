@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
@@ -87,6 +87,14 @@ test('a machine that has joined says so, and its key stays when it joins again: 
   await loginOf(after?.brokerUrls[0] ?? '');
 });
 
+test('a machine goes on to use the address of the broker that its invite has, whatever the directory calls it', async () => {
+  const { port } = new URL(network.broker.url);
+  const line = await network.invite('--broker-address', `amqp://localhost:${port}`);
+  expect((await warren(['join', line, '--data', home])).code).toBe(0);
+  const { brokerUrls = [] } = (await readMembership(home)) ?? {};
+  expect(brokerUrls.map(url => new URL(url).host)).toEqual([`localhost:${port}`]);
+});
+
 test('what it cannot join with is one line each', async () => {
   const line = await network.invite();
   const cut = line.slice(0, -1);
@@ -114,6 +122,37 @@ test('what it cannot join with is one line each', async () => {
   expect(await readMembership(home)).toBeUndefined();
   // None of these has used it up.
   expect((await warren(['join', line, '--data', home])).code).toBe(0);
+});
+
+test('the line comes from standard input too, and the password of an account from a file', async () => {
+  const password = 'correct horse';
+  const file = join(await temporaryDir(), 'password');
+  await writeFile(file, `${password}\nand a second line\n`);
+  const first = await warren(['join', '-', '--data', home, '--password-file', file], {}, `${await network.invite()}\n`);
+  expect(first).toMatchObject({ code: 0, err: '' });
+  const [line, other] = [await network.invite(), await temporaryDir()];
+  expect(await warren(['join', line, '--data', other])).toEqual({
+    code: 1,
+    out: '',
+    err: 'warren: there is an account ann: give its password, or join as another --user\n',
+  });
+  await writeFile(file, 'wrong horse\n');
+  expect(await warren(['join', '-', '--data', other, '--password-file', file], {}, line)).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^warren: [^\n]*password[^\n]*\n$/),
+  });
+  await writeFile(file, password);
+  expect(await warren(['join', '-', '--data', other, '--password-file', file], {}, line)).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^joined as [0-9a-f]{12}, one of ann\n$/),
+  });
+  expect(await warren(['join', '-', '--data', await temporaryDir()])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^warren: not an invite: [^\n]+\n$/),
+  });
+  expect(await warren(['join', line, '--data', home, '--again', '--password-file', `${file}.not`])).toMatchObject({
+    err: expect.stringMatching(/^warren: [^\n]*password\.not[^\n]*\n$/),
+  });
 });
 
 test('two that join with one invite at a time: one wins, the other is told', async () => {

@@ -17,13 +17,15 @@ export interface Said {
   readonly err: string;
 }
 
-/** `warren ARGS` until it ends. */
-export async function warren(argv: readonly string[], env: Record<string, string> = {}): Promise<Said> {
+/** `warren ARGS` until it ends. @param input on its standard input */
+export async function warren(argv: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Said> {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')));
   const child = spawn(process.execPath, [bin, ...argv], {
     env: { ...clean, USER: 'ann', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
   let [out, err] = ['', ''];
   child.stdout.on('data', chunk => {
     out += chunk;
@@ -53,9 +55,18 @@ export class Network {
   static async start(broker: LocalBroker): Promise<Network> {
     const dir = await temporaryDir();
     const network = new Network(dir, broker, await spawnDirectory(dir, broker));
-    onTestFinished(() => network.directory[Symbol.asyncDispose]());
+    // Vitest refuses outside of a test; there it is the caller's to close.
+    try {
+      onTestFinished(() => network.directory[Symbol.asyncDispose]());
+    } catch {}
     await network.isUp();
     return network;
+  }
+
+  /** One that was started in a `beforeAll`. */
+  async close(): Promise<void> {
+    await this.directory[Symbol.asyncDispose]();
+    await this.broker.close();
   }
 
   async isUp(): Promise<void> {

@@ -2,12 +2,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { methods } from '../../services/directory/methods.ts';
 import { startBackend } from '../support/backend.ts';
 import { temporaryDir } from '../support/broker.ts';
 import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
 import { askMethod } from './rest-client.ts';
+
+// Real processes, one after the other in each test: on a busy machine each takes seconds to start.
+vi.setConfig({ testTimeout: 120_000 });
 
 const password = 'correct horse';
 

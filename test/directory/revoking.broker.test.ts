@@ -5,6 +5,7 @@ import type { Bus } from '../../services/bus/bus.ts';
 import { roles } from '../../services/bus/topology.ts';
 import { directoryClient, membershipClient } from '../../services/directory/client.ts';
 import { certificateFacts } from '../../services/lib/identity/authority.ts';
+import { signAs } from '../../services/lib/identity/keys.ts';
 import { type MemberId, shortId } from '../../services/lib/identity/member-id.ts';
 import { keptMemberKeys, type Membership } from '../../services/member/home.ts';
 import { join } from '../../services/member/join.ts';
@@ -70,7 +71,33 @@ test('members are known, act without a token, and are listed', async () => {
   expect(certificateFacts(certificate)).toMatchObject({ id: ann.id, account: 'ann' });
   const listed = await network.here('members', 'list');
   expect(listed.out).toMatch(new RegExp(`^${shortId(bob.id)} +bob .+ active$`, 'm'));
-  expect(JSON.parse((await network.here('members', 'list', '--json')).out)).toHaveLength(2);
+  const list: unknown[] = JSON.parse((await network.here('members', 'list', '--json')).out);
+  expect(list).toHaveLength(2);
+  const status = JSON.parse((await network.here('status', '--json')).out);
+  expect(status.members).toEqual(list.map(each => expect.objectContaining(each)));
+  expect(status.directory).toMatchObject({ at: network.url, accounts: 2, sessions: 0, latencyMs: expect.any(Number) });
+  // Without a daemon they are there for the directory, and answer nobody.
+  expect(status.members[0]).toMatchObject({ isActive: true, problem: expect.stringMatching(/nobody listens/) });
+});
+
+test('a member publishes the key that others seal for it with, signed by its own', async () => {
+  const [ann, bob] = [await machine('ann'), await machine('bob')];
+  const keys = await keptMemberKeys(ann.home);
+  const sealingKey = Buffer.alloc(32, 7);
+  const signature = signAs(keys, 'warren.directory.v1.SealingKey', sealingKey);
+  const client = membershipClient(ann.bus);
+  await client.publishSealingKey({ sealingKey, signature: Buffer.from(signature) });
+  const { member } = await directoryClient(bob.bus).getMember({ token: '', memberId: ann.id });
+  expect(member).toMatchObject({
+    sealingKey: sealingKey.toString('base64url'),
+    sealingKeySignature: Buffer.from(signature).toString('base64url'),
+  });
+  const bobs = signAs(await keptMemberKeys(bob.home), 'warren.directory.v1.SealingKey', sealingKey);
+  const refused = { status: 'INVALID_ARGUMENT', code: 'DIRECTORY_SEALING_KEY' };
+  await expect(client.publishSealingKey({ sealingKey, signature: Buffer.from(bobs) })).rejects.toMatchObject(refused);
+  const short = sealingKey.subarray(1);
+  const ofShort = Buffer.from(signAs(keys, 'warren.directory.v1.SealingKey', short));
+  await expect(client.publishSealingKey({ sealingKey: short, signature: ofShort })).rejects.toMatchObject(refused);
 });
 
 test('a revoked one is out within 5 s, wherever it is; the others know, and its key is not let in again', async () => {

@@ -22,7 +22,7 @@ let ann: JoinedHome;
 let bob: JoinedHome;
 
 beforeAll(async () => {
-  broker = await ownBroker();
+  broker = await ownBroker({ management: true });
   network = await createNetwork(broker);
   [ann, bob] = [await network.join('ann'), await network.join('bob')];
 }, 120_000);
@@ -53,6 +53,25 @@ async function startWith(home: JoinedHome, flags: readonly string[]) {
   return daemon;
 }
 
+test('is called at a queue that others cannot fill without end', async () => {
+  await start(ann);
+  const { origin, username, password } = new URL(broker.httpUrl ?? '');
+  const authorization = `Basic ${btoa(`${username}:${password}`)}`;
+  const queues = async () => {
+    const answer = await fetch(`${origin}/api/queues/%2F`, { headers: { authorization } });
+    return (await answer.json()) as { name: string; arguments: Record<string, unknown> }[];
+  };
+  const bounds = { 'x-max-length': 1_000, 'x-message-ttl': 60_000 };
+  const found = await until(queues, all =>
+    all.some(
+      each =>
+        each.name.startsWith('amq.gen') &&
+        Object.entries(bounds).every(([name, value]) => each.arguments[name] === value),
+    ),
+  );
+  expect(found.length).toBeGreaterThan(0);
+});
+
 test('tells its owner who it is and how it is', async () => {
   const { owner, port, process } = await start(ann, '--name', 'laptop');
   await until(
@@ -62,7 +81,12 @@ test('tells its owner who it is and how it is', async () => {
   const status = await owner.status({});
   expect(status).toMatchObject({
     ...{ memberId: ann.keys.id, name: 'laptop', account: 'ann', pid: process.pid, grpcAddress: `*:${port}` },
-    ...{ advertised: [`127.0.0.1:${port}`], broker: { up: true, reason: '' }, parts: [], connectedMembers: 0 },
+    ...{
+      advertised: [`127.0.0.1:${port}`],
+      broker: { up: true, reason: '' },
+      parts: [{ name: 'files' }],
+      connectedMembers: 0,
+    },
   });
   expect(status.broker?.latencyMs).toBeLessThan(1_000);
   expect(Number(status.certificateLeftMs)).toBeGreaterThan(86_000_000);
@@ -117,7 +141,7 @@ test('warren health asks it', async () => {
     await using health = await spawnWarren(['health', 'member', '--data', ann.dir]);
     return [await health.exit, health.lines];
   };
-  expect(await asked()).toEqual([1, [`warren: no daemon runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
+  expect(await asked()).toEqual([1, [`warren: no member runs for ${ann.dir}: warren member --data ${ann.dir}`]]);
   await start(ann);
   expect(await asked()).toEqual([0, ['ready']]);
 });

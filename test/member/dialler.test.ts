@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import type { Bus } from '../../services/bus/bus.ts';
 import { createRelays } from '../../services/bus/relay/relay.ts';
@@ -159,6 +163,36 @@ describe('a member is dialled', () => {
     expect(performance.now() - before).toBeLessThan(4_000);
   });
 
+  test('once, when two ask who know it by other addresses: neither loses its link', async () => {
+    const { address } = await serve(await card());
+    const dialler = await diallerOf();
+    const known = [[address], ['127.0.0.1:1', address]];
+    const links = await Promise.all(known.map(addresses => dialler.dial(a.id, addresses)));
+    for (const link of links)
+      expect(await link.unary(ContactServiceDefinition).ping({})).toMatchObject({ memberId: a.id });
+    expect(links[0]).toBe(links[1]);
+  });
+
+  test('at hosts and ports only, whatever else it says is an address of it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'warren-dialler-'));
+    ends.push(() => rm(dir, { recursive: true }));
+    let connections = 0;
+    const local = createServer(socket => {
+      connections++;
+      socket.destroy();
+    });
+    const path = join(dir, 'somebodys.sock');
+    await new Promise<void>(resolve => local.listen(path, resolve));
+    ends.push(() => local.close());
+    const { address } = await serve(await card());
+    const dialler = await diallerOf();
+    const odd = [`unix:${path}`, `unix://${path}`, 'dns:///localhost:1', 'ipv4:127.0.0.1:1,127.0.0.2:1', 'localhost'];
+    expect(await dialler.dial(a.id, odd)).toMatchObject({ way: 'broker' });
+    expect(connections).toBe(0);
+    // They do not stand in the way of those that are.
+    expect(await dialler.dial(a.id, [...odd, address])).toMatchObject({ way: 'direct' });
+  });
+
   test('anew, when the link broke', async () => {
     const first = await serve(await card());
     const dialler = await diallerOf();
@@ -167,6 +201,10 @@ describe('a member is dialled', () => {
     await expect(link.unary(ContactServiceDefinition).ping({})).rejects.toMatchObject({ status: 'UNAVAILABLE' });
     const second = await serve(await card());
     expect(await dialler.dial(a.id, [second.address])).toMatchObject({ way: 'direct', address: second.address });
+    // Who still has the link that went hears the same as of one that broke.
+    await expect(link.unary(ContactServiceDefinition).ping({})).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+    const watching = link.client(HealthDefinition).watch({ service: '' })[Symbol.asyncIterator]();
+    await expect(watching.next()).rejects.toMatchObject({ status: 'UNAVAILABLE' });
   });
 });
 

@@ -2,7 +2,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { keepMembership, keptMemberKeys, memberDir, readMembership } from '../../services/member/home.ts';
+import { InviteLine } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { formatInviteLine } from '../../services/directory/invite-line.ts';
+import { claimHome, keepMembership, keptMemberKeys, memberDir, readMembership } from '../../services/member/home.ts';
+import { join as joinNetwork } from '../../services/member/join.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -43,4 +46,23 @@ test('a membership comes back as kept; before it there is none, and a damaged on
     await writeFile(file, text);
     await expect(readMembership(home)).rejects.toMatchObject({ code: 'MEMBER_HOME' });
   }
+});
+
+test('a home that is held is not joined anew: its daemon would go on with what it has, and keep that over the new', async () => {
+  const line = formatInviteLine(
+    InviteLine.create({
+      ...{ inviteId: 'i', secret: Buffer.alloc(32), sealingKey: Buffer.alloc(32, 9), expiresAtMs: Date.now() + 60_000 },
+      brokerUrls: ['amqp://127.0.0.1:1'],
+    }),
+  );
+  const daemon = await claimHome(home);
+  const again = { line, dataDir: home, deadlineMs: 300 };
+  await expect(joinNetwork(again)).rejects.toMatchObject({ code: 'MEMBER_HELD' });
+  await daemon.release();
+  // Of two at once each would make a key, and keep the other's certificate.
+  const both = await Promise.allSettled([joinNetwork(again), joinNetwork(again)]);
+  expect(both.map(each => each.status === 'rejected' && each.reason.code).sort()).toEqual([
+    'JOIN_BROKER',
+    'MEMBER_HELD',
+  ]);
 });

@@ -1,17 +1,22 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { ContactServiceDefinition, MemberServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { roles } from '../../services/bus/topology.ts';
+import { readAuthority } from '../../services/directory/authority-file.ts';
 import { directoryClient } from '../../services/directory/client.ts';
 import { restDirectoryClient } from '../../services/directory/rest-client.ts';
 import { withSession } from '../../services/directory/rest-session.ts';
+import { directoryDir } from '../../services/directory/store.ts';
+import { certificateFacts, issueCertificate } from '../../services/lib/identity/authority.ts';
 import { formatMemberKeys } from '../../services/lib/identity/keys.ts';
 import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
 import { connectToDaemon } from '../../services/lib/rpc/local-daemon.ts';
 import { memberChannelCredentials, memberChannelOptions } from '../../services/lib/rpc/member-tls.ts';
-import { keptMemberKeys, readMembership } from '../../services/member/home.ts';
+import { keepMembership, keptMemberKeys, readMembership } from '../../services/member/home.ts';
 import { freePort } from '../../services/up/free-port.ts';
 import { memberUrl, Network, warren } from '../directory/network-of-processes.ts';
 import { ownBroker, temporaryDir } from '../support/broker.ts';
@@ -42,6 +47,23 @@ async function start(home: string, ...more: string[]): Promise<Member> {
   });
   await daemon.process.line(/^member is up$/);
   return { home, daemon, id: (await keptMemberKeys(home)).id };
+}
+
+/** Of the certificate that the gRPC server shows in a handshake of its own. */
+async function serialShown(port: number, own: { ca: string; cert: string; key: string }): Promise<string> {
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    ...own,
+    checkServerIdentity: () => undefined,
+    ALPNProtocols: ['h2'],
+  });
+  try {
+    await once(socket, 'secureConnect');
+    return certificateFacts(socket.getPeerX509Certificate()?.toString() ?? '').serial;
+  } finally {
+    socket.destroy();
+  }
 }
 
 async function peerConnection(from: string, to: Member) {
@@ -110,6 +132,40 @@ test('one that is revoked is out within five seconds: of the broker, and of ever
   expect((await b.daemon.owner.status({})).broker?.up).toBe(true);
 }, 120_000);
 
+test('a certificate that is about to end is renewed, and the next handshake shows the new one', async () => {
+  network = await Network.start(await ownBroker({ management: true }));
+  const home = await join('ann');
+  const authority = await readAuthority(directoryDir(network.dir));
+  const [membership, keys] = [await readMembership(home), await keptMemberKeys(home)];
+  if (authority === undefined || membership === undefined) throw new Error('not joined');
+  const soon = { publicKey: keys.publicKey, account: 'ann', now: Date.now(), days: 10 };
+  const old = await issueCertificate(authority, soon);
+  await keepMembership(home, { ...membership, certificate: old });
+  const { daemon } = await start(home);
+  const shown = await until(
+    () => serialShown(daemon.port, { ca: membership.authorityCertificate, cert: old, key: formatMemberKeys(keys) }),
+    serial => serial !== certificateFacts(old).serial,
+  );
+  const kept = certificateFacts((await readMembership(home))?.certificate ?? '');
+  expect(kept).toMatchObject({ serial: shown, id: keys.id, account: 'ann' });
+  expect(kept.notAfter - Date.now()).toBeGreaterThan(80 * 86_400_000);
+  expect(Number((await daemon.owner.status({})).certificateLeftMs)).toBeGreaterThan(80 * 86_400_000);
+}, 120_000);
+
+test('a machine joins again when its daemon is stopped, and not before: both would write what is kept', async () => {
+  network = await Network.start(await ownBroker({ management: true }));
+  const { home, daemon } = await start(await join('ann'));
+  const before = await memberUrl(home);
+  const line = await network.invite('--service', 'web', '--user', 'ann');
+  const refused = await warren(['join', line, '--again', '--data', home]);
+  expect(refused.code).toBe(1);
+  expect(await memberUrl(home)).toBe(before);
+  await daemon.owner.stop({});
+  expect(await daemon.process.exit).toBe(0);
+  expect((await warren(['join', line, '--again', '--data', home])).code).toBe(0);
+  expect(await memberUrl(home)).not.toBe(before);
+}, 120_000);
+
 test("with the origin's two .env files the member is where they say, and asks the directory over REST", async () => {
   network = await Network.start(await ownBroker({ management: true }));
   const password = 'correct horse';
@@ -141,10 +197,10 @@ test("with the origin's two .env files the member is where they say, and asks th
     ({ directory }) => directory?.up === true,
   );
   expect(status.advertised).toEqual([`peer.example:${port}`]);
-  const rest = withSession(restDirectoryClient(network.url), { username: 'ann', password });
+  const rest = withSession(restDirectoryClient(network.url), { username: 'ann', password, addresses: [] });
   const { peers } = await rest.listPeers({ token: '', after: '' });
   expect(peers).toContainEqual({
-    peerId: expect.any(String),
+    peerId: status.memberId,
     username: 'ann',
     addresses: [`peer.example:${port}`],
   });

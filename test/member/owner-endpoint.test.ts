@@ -55,7 +55,7 @@ test('that is not there, or damaged, is said in one line', async () => {
   const dir = await temporaryDir();
   await expect(connectToDaemon(dir)).rejects.toMatchObject({
     code: 'DAEMON_NOT_RUNNING',
-    message: `no daemon runs for ${dir}: warren member --data ${dir}`,
+    message: `no member runs for ${dir}: warren member --data ${dir}`,
   });
   const { endpoint } = await start(dir);
   await endpoint.close(0);

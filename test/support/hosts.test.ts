@@ -9,7 +9,7 @@ const why = await whyNoHosts();
 /** Nobody listens there: refused where there is a way, silence where there is none. */
 async function reaches(hosts: Hosts, from: number, to: number): Promise<boolean> {
   const script = `exec 3<>/dev/tcp/${hosts.address(to)}/9`;
-  const [program = '', ...args] = [...hosts.on(from), 'timeout', '1', 'bash', '-c', script];
+  const [program = '', ...args] = [...hosts.on(from), 'timeout', '3', 'bash', '-c', script];
   const error = await run(program, args).then(
     () => undefined,
     thrown => thrown as { stderr: string },

@@ -10,6 +10,8 @@ const bin = resolve(import.meta.dirname, '../../bin/warren.js');
 export interface WarrenProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   readonly pid: number;
+  /** Where it runs. */
+  readonly cwd: string;
   /** Every line so far, both streams. */
   readonly lines: string[];
   /** Resolves with the first line, past or future, that matches. Rejects when the process ends without one. */
@@ -69,6 +71,7 @@ export async function spawnWarren(
   return {
     child,
     pid: child.pid ?? 0,
+    cwd,
     lines,
     line,
     exit,

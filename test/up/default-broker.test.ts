@@ -59,10 +59,10 @@ test('`warren up` brings its own broker, and says which; a worker of the same di
 
   const flags = ['--data', dir, '--admin-port', admin.port];
   const seen = await output('status', ...flags);
-  expect(seen).toMatch(/^broker {3}Warren \S+, http:\/\/127\.0\.0\.1:\d+, \d+ connections$/m);
+  expect(seen).toMatch(/^broker {5}Warren \S+, http:\/\/127\.0\.0\.1:\d+, \d+ connections$/m);
   expect(seen).toMatch(/^queue +type +ready +unacked +consumers +in\/s +out\/s$/m);
   expect(seen).toMatch(/^proxy\.jobs\.mine +classic +0 +0 +1 +\d+\.\d +\d+\.\d$/m);
-  expect(seen).toMatch(/^service {2}web, 3 live workers$/m);
+  expect(seen).toMatch(/^service {4}web, 3 live workers$/m);
   const json = JSON.parse(await output('status', '--json', ...flags)) as Record<string, object>;
   expect(json).toMatchObject({
     broker: {
@@ -88,7 +88,7 @@ test('a broker that runs for the directory already is used by what starts after 
   const proxy = await start('proxy', '--data', dir, '--log', 'json', ...freePorts);
   await proxy.line(/"event":"listening"/);
   const seen = await output('status', '--data', dir);
-  expect(seen).toMatch(/^broker {3}Warren/m);
+  expect(seen).toMatch(/^broker {5}Warren/m);
   expect(seen).toContain('proxy.jobs.web');
 });
 

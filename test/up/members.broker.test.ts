@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { ownBroker, temporaryDir } from '../support/broker.ts';
@@ -27,6 +28,12 @@ test('three members join by themselves, are there for each other, form a ring, a
     await using first = await up();
     await first.line(/^ *cleo +member [0-9a-f]{12}, gRPC on port \d+; its home for --data: .+cleo$/);
     await first.line(/^warren is up$/);
+    const tried = first.lines.find(line => /^ +try +warren files get /.test(line)) ?? '';
+    const [what = '', home = ''] = /get (\S+) --data (\S+)$/.exec(tried)?.slice(1) ?? [];
+    await using get = await spawnWarren(['files', 'get', what, '--data', resolve(first.cwd, home)]);
+    expect(await get.exit).toBe(0);
+    const bytes = await Promise.all(['ann', 'cleo'].map(name => readFile(join(dir, 'members', name, 'share', what))));
+    expect(bytes[0]?.equals(bytes[1] ?? Buffer.alloc(0))).toBe(true);
     const found = await active();
     expect(found.map(({ user }) => user).sort()).toEqual(['ann', 'bob', 'cleo']);
     ids = found.map(({ id }) => id).sort();

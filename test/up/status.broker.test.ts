@@ -18,7 +18,7 @@ test("`warren status` reads depth and rates from the broker's HTTP API, RabbitMQ
   const broker = await ownBroker({ management: true });
   const { httpUrl = '' } = broker;
   const model = await connect(broker.url, { noDelay: true });
-  onTestFinished(() => model.close());
+  onTestFinished(() => model.close().catch(() => {}));
   const channel = await model.createConfirmChannel();
   await channel.assertQueue('waiting', { durable: true, arguments: { 'x-queue-type': 'quorum' } });
   await channel.prefetch(2);
@@ -49,7 +49,7 @@ test("`warren status` reads depth and rates from the broker's HTTP API, RabbitMQ
     expect.objectContaining({ name: 'waiting', type: 'quorum', ready: 3, unacked: 2, consumers: 1 }),
   );
   const told = await status(...flags);
-  expect(told).toMatch(new RegExp(`^broker {3}${seen.product} \\S+, ${new URL(httpUrl).origin}, 1 connection$`, 'm'));
+  expect(told).toMatch(new RegExp(`^broker {5}${seen.product} \\S+, ${new URL(httpUrl).origin}, 1 connection$`, 'm'));
   expect(told).toMatch(/^waiting +quorum +3 +2 +1 +\d+\.\d +\d+\.\d$/m);
 
   const { origin } = new URL(httpUrl);
@@ -57,4 +57,16 @@ test("`warren status` reads depth and rates from the broker's HTTP API, RabbitMQ
   expect(await status(...flags.with(3, stranger))).toContain(
     `the broker's HTTP API at ${origin} cannot be reached: it refuses this account`,
   );
+
+  await model.close();
+  await broker.freeze();
+  const at = performance.now();
+  expect(await status(...flags, '--broker', broker.url)).toMatch(
+    new RegExp(
+      `^the broker's HTTP API at ${origin} cannot be reached: .*\\n\\n.*admin server .* cannot be reached`,
+      'm',
+    ),
+  );
+  expect(performance.now() - at).toBeLessThan(10_000);
+  await broker.thaw();
 }, 90_000);

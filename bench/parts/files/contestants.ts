@@ -10,6 +10,7 @@ import { rawGrpc } from './grpc.ts';
 import { curl } from './http.ts';
 import { createMemberTls } from './member-certificates.ts';
 import { rsync, rsyncVersion } from './rsync.ts';
+import { warren } from './warren.ts';
 import { installWebTorrent, webTorrent, webTorrentVersion } from './webtorrent.ts';
 
 /** Messages of the raw bus: a half of a frame of AMQP (128 KiB), and what just fits into one. */
@@ -28,6 +29,7 @@ export interface Stage {
 export async function dialledContestants({ children, home, isWanted, say }: Stage): Promise<Contestant[]> {
   const tls = await createMemberTls(Date.now());
   const all = [
+    await warren(children),
     ...frameKiB.map(size => rawGrpc(children, size, tls)),
     ...frameKiB.map(size => rawGrpc(children, size)),
     curl(children, home),

@@ -67,7 +67,7 @@ export function accountRoutes(accounts: Accounts): Router {
   );
 
   const limitOf = (kind: string): 'connections' | 'channels' => {
-    if (kind in limitNames) return limitNames[kind as keyof typeof limitNames];
+    if (Object.hasOwn(limitNames, kind)) return limitNames[kind as keyof typeof limitNames];
     throw notFound(`limit ${JSON.stringify(kind)}: there are ${Object.keys(limitNames).join(' and ')}`);
   };
   routes

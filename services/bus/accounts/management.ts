@@ -43,19 +43,36 @@ const namesShape = z.array(z.object({ name: z.string() }));
 
 /**
  * Accounts over RabbitMQ's management API, which the embedded broker has too (services/broker/server/http-app.ts).
- * @param url `http://user:password@host:15672`; the account must be an administrator's, and configure what it is to remove
+ * @param urls `http://user:password@host:15672`, of one node or of several, which are tried in turn, the one that answered last first;
+ *   the account must be an administrator's, and configure what it is to remove
  */
-export function createBrokerAccounts(url: string, { deadlineMs = 10_000 }: ManagementOptions = {}): BrokerAccounts {
-  const place = new URL(url).origin;
-  const api = managementApi(url);
-  const within = <T>(act: (ask: Ask) => Promise<T>): Promise<T> =>
-    act(api(AbortSignal.timeout(deadlineMs), deadlineMs)).catch(error => {
-      if (!(error instanceof z.ZodError)) throw error;
-      throw new Failure('ACCOUNTS_REFUSED', `what answers at ${place} is no broker's HTTP API`, { cause: error });
-    });
+export function createBrokerAccounts(
+  urls: string | readonly string[],
+  { deadlineMs = 10_000 }: ManagementOptions = {},
+): BrokerAccounts {
+  let nodes = [urls].flat().map(url => ({ place: new URL(url).origin, api: managementApi(url) }));
+  const shareMs = Math.ceil(deadlineMs / nodes.length);
+  // All that is asked may be asked twice, so half of it may have been done at another node.
+  const within = async <T>(act: (ask: Ask, place: string) => Promise<T>): Promise<T> => {
+    for (const [at, node] of nodes.entries()) {
+      try {
+        const done = await act(node.api(AbortSignal.timeout(shareMs), shareMs), node.place);
+        nodes = [...nodes.slice(at), ...nodes.slice(0, at)];
+        return done;
+      } catch (error) {
+        if (error instanceof z.ZodError)
+          throw new Failure('ACCOUNTS_REFUSED', `what answers at ${node.place} is no broker's HTTP API`, {
+            cause: error,
+          });
+        const isAway = error instanceof Failure && error.code === 'ACCOUNTS_UNREACHABLE';
+        if (!isAway || at === nodes.length - 1) throw error;
+      }
+    }
+    throw new Failure('ACCOUNTS_UNREACHABLE', 'no HTTP API of a broker is known');
+  };
 
   return {
-    place,
+    place: nodes.map(({ place }) => place).join(', '),
     list: prefix => within(ask => list(ask, prefix)),
     put: account =>
       within(async ask => {
@@ -68,7 +85,7 @@ export function createBrokerAccounts(url: string, { deadlineMs = 10_000 }: Manag
         if (present !== undefined) await disconnect(ask, account.name);
       }),
     setRights: (name, rights) =>
-      within(async ask => {
+      within(async (ask, place) => {
         const present = await find(ask, name);
         if (present === undefined)
           throw new Failure('ACCOUNTS_UNKNOWN', `the broker at ${place} has no account ${JSON.stringify(name)}`);
@@ -91,10 +108,10 @@ function userPath(name: string): string {
 }
 
 async function list(ask: Ask, prefix: string): Promise<PresentAccount[]> {
-  const users = z.array(userShape).parse((await ask('GET', '/api/users')).json);
-  const permissions = z.array(permissionShape).parse((await ask('GET', '/api/permissions')).json);
-  const topics = z.array(topicShape).parse((await ask('GET', '/api/topic-permissions')).json);
-  const rightsOf = rightsIn(permissions, topics);
+  const paths = ['/api/users', '/api/permissions', '/api/topic-permissions'];
+  const [all, permissions, topics] = (await Promise.all(paths.map(path => ask('GET', path)))).map(({ json }) => json);
+  const users = z.array(userShape).parse(all);
+  const rightsOf = rightsIn(z.array(permissionShape).parse(permissions), z.array(topicShape).parse(topics));
   return users.filter(({ name }) => name.startsWith(prefix)).map(user => presentOf(user, rightsOf.get(user.name)));
 }
 

@@ -1,3 +1,4 @@
+import { Failure } from '../../lib/failure.ts';
 import type { Rights } from '../rights.ts';
 import type { AccountLimits, AccountSpec, BrokerAccounts, PresentAccount } from './accounts.ts';
 
@@ -52,18 +53,30 @@ export function areSameLimits(one: AccountLimits, other: AccountLimits): boolean
 /**
  * Makes the managed accounts of the broker the desired ones: adds what is missing, fixes what differs, removes what should not be
  * there, first. To be called at the start, whenever the broker has come back, and may be repeated at any time.
+ * @param desired asked once it is known what is there: whoever makes an account beside us notes it before, and it stays
  * @returns what was done
  * @throws Failure as `BrokerAccounts` says; what was done until then stays done
  */
 export async function reconcile(
-  desired: readonly AccountSpec[],
+  desired: () => readonly AccountSpec[],
   accounts: BrokerAccounts,
   prefixes: readonly string[] = managedPrefixes,
 ): Promise<Reconciliation> {
-  const present: PresentAccount[] = [];
-  for (const prefix of prefixes) present.push(...(await accounts.list(prefix)));
-  const todo = differences(desired, present, prefixes);
-  for (const name of todo.remove) await accounts.remove(name);
-  for (const account of todo.put) await accounts.put(account);
+  // All at once: the broker is asked for all of them anyhow, whatever they begin with.
+  const present = await accounts.list('');
+  const todo = differences(desired(), present, prefixes);
+  const refusals: Failure[] = [];
+  /** One that the broker does not take must not keep the others from it. */
+  const unlessRefused = async (act: Promise<void>): Promise<void> => {
+    try {
+      await act;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'ACCOUNTS_REFUSED') throw error;
+      refusals.push(error);
+    }
+  };
+  for (const name of todo.remove) await unlessRefused(accounts.remove(name));
+  for (const account of todo.put) await unlessRefused(accounts.put(account));
+  if (refusals[0] !== undefined) throw refusals[0];
   return todo;
 }

@@ -1,19 +1,21 @@
 import type { RelayEnd } from '../../../proto/gen/warren/bus/v1/relay.ts';
 import { type CreditWindow, ReceiveCredit } from '../../lib/credit.ts';
 import { CallFailure, statusOf } from '../../lib/rpc/call-failure.ts';
-import { dataBytes, type Frame, type FrameKind } from './frame.ts';
+import { creditOf, dataBytes, type Frame, type FrameKind } from './frame.ts';
 
 /** 8 MiB on their way at 100 ms from end to end are 80 MiB/s. */
 const window: CreditWindow = { firstBytes: 1024 * 1024, mostBytes: 8 * 1024 * 1024 };
 /** As gRPC's. */
 const answerLimit = 4 * 1024 * 1024;
+/** Parts of one answer: those that we send are a quarter of that, of `dataBytes` each. */
+const piecesLimit = 128;
 
 /** @returns whether it went; false ends the channel */
 export type SendFrame = (stream: number, kind: FrameKind, data?: Uint8Array) => boolean;
 
 interface Open {
   readonly credit: ReceiveCredit;
-  /** Whole answers that nobody has taken yet, with the bytes of them that still count. */
+  /** Whole answers that nobody has taken yet, with the credit that they still hold. */
   readonly answers: { bytes: Buffer; held: number }[];
   /** Of an answer that is not whole. */
   pieces: Buffer[];
@@ -88,15 +90,16 @@ export class RelayCalling {
     if (open === undefined) return;
     if (kind.$case === 'end') return this.#settle(stream, endOf(kind.value), false);
     if (kind.$case !== 'data') throw new RangeError(`a frame of kind ${kind.$case} for the caller`);
-    if (!open.credit.receive(data.length)) throw new RangeError('more data than was asked for');
+    const cost = creditOf(data);
+    if (!open.credit.receive(cost)) throw new RangeError('more data than was asked for');
     open.size += data.length;
-    if (open.size > answerLimit) throw new RangeError('an answer over the limit');
     open.pieces.push(data);
-    if (kind.value.more) return this.#consume(stream, open, data.length);
+    if (open.size > answerLimit || open.pieces.length > piecesLimit) throw new RangeError('an answer over the limit');
+    if (kind.value.more) return this.#consume(stream, open, cost);
     const bytes = open.pieces.length === 1 ? data : Buffer.concat(open.pieces);
     open.pieces = [];
     open.size = 0;
-    open.answers.push({ bytes, held: data.length });
+    open.answers.push({ bytes, held: cost });
     open.wake();
   }
 
@@ -106,8 +109,8 @@ export class RelayCalling {
     for (const stream of [...this.#streams.keys()]) this.#settle(stream, reason, false);
   }
 
-  #consume(stream: number, open: Open, bytes: number): void {
-    const until = open.credit.consume(bytes);
+  #consume(stream: number, open: Open, credit: number): void {
+    const until = open.credit.consume(credit);
     if (until !== undefined && open.ended === undefined)
       this.#put(stream, { $case: 'credit', value: { until: BigInt(until) } });
   }

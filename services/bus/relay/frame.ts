@@ -12,6 +12,11 @@ export interface Frame {
 /** Bytes of data in one frame at most: with all around it, it just fits into one AMQP frame of 128 KiB (see lib/parts.ts). */
 export const dataBytes = 124 * 1024;
 
+/** What a frame of data costs of its stream's credit: more than its bytes, so that empty ones cannot come without end. */
+export function creditOf(data: Uint8Array): number {
+  return data.length + 256;
+}
+
 const none = Buffer.alloc(0);
 
 /** A frame's content in pieces, to be sealed as one. */

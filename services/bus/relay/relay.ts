@@ -154,12 +154,18 @@ export function createRelays(needs: RelayNeeds): Relays {
       calls.end(new CallFailure('UNAVAILABLE', 'RELAY_LOST', `the way to member ${shortId(member)} broke: ${why}`));
     };
     let lastUsed = clock();
+    /** While nobody waits, nobody says anything: silence counts from when somebody did. */
+    let waitingSince: number | undefined;
     const tick = (silentFor: number): void => {
       if (calls.active > 0) {
         lastUsed = clock();
-        if (silentFor > silentMs) close('it is silent');
+        waitingSince ??= lastUsed;
+        if (Math.min(silentFor, lastUsed - waitingSince) > silentMs) close('it is silent');
         else end?.send(0, { $case: 'alive', value: {} });
-      } else if (clock() - lastUsed > idleMs) close('it was idle');
+      } else {
+        waitingSince = undefined;
+        if (clock() - lastUsed > idleMs) close('it was idle');
+      }
     };
     const receive = (frame: Frame): void => {
       if (frame.stream > 0) calls.receive(frame);
@@ -202,21 +208,21 @@ export function createRelays(needs: RelayNeeds): Relays {
     client: (member, definition) => {
       const methods = Object.entries(definition.methods).map(([name, method]) => {
         const path = `${definition.fullName}/${method.name}`;
-        async function* answers(request: unknown, deadlineMs: number, signal?: AbortSignal): AsyncGenerator<unknown> {
+        async function* answers(request: unknown, deadlineMs: number, given?: AbortSignal): AsyncGenerator<unknown> {
           const bytes = method.requestType.encode(request as never).finish();
-          const channel = await calling(member);
-          for await (const answer of channel.call(path, bytes, deadlineMs, signal))
-            yield method.responseType.decode(answer);
+          const deadline = deadlineMs > 0 ? AbortSignal.timeout(deadlineMs) : undefined;
+          const signal = AbortSignal.any([given, deadline].filter(each => each !== undefined));
+          try {
+            const channel = await unlessAborted(calling(member), signal);
+            for await (const answer of channel.call(path, bytes, deadlineMs, signal))
+              yield method.responseType.decode(answer);
+          } catch (error) {
+            if (!deadline?.aborted) throw error;
+            throw new CallFailure('DEADLINE_EXCEEDED', 'CALL_DEADLINE', `not done within ${deadlineMs} ms`);
+          }
         }
         const unary = async (request: unknown, { deadlineMs = patienceMs, signal }: CallOptions = {}) => {
-          const deadline = AbortSignal.timeout(deadlineMs);
-          const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
-          try {
-            for await (const answer of answers(request, deadlineMs, both)) return answer;
-          } catch (error) {
-            if (!deadline.aborted) throw error;
-            throw new CallFailure('DEADLINE_EXCEEDED', 'CALL_DEADLINE', `no answer within ${deadlineMs} ms`);
-          }
+          for await (const answer of answers(request, deadlineMs, signal)) return answer;
           throw new CallFailure('INTERNAL', 'RELAY_NO_ANSWER', 'the call ended without an answer');
         };
         const stream = (request: unknown, { deadlineMs = 0, signal }: CallOptions = {}) =>
@@ -229,6 +235,16 @@ export function createRelays(needs: RelayNeeds): Relays {
       for (const close of closes) close('this side ends');
     },
   };
+}
+
+/** The channel that opens goes on to, for the next who asks. */
+function unlessAborted<T>(opening: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abandon = (): void => reject(new CallFailure('CANCELLED', 'CALL_ABANDONED', 'given up'));
+    if (signal.aborted) abandon();
+    signal.addEventListener('abort', abandon);
+    opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
+  });
 }
 
 function asUnavailable(member: MemberId, error: unknown): CallFailure {

@@ -4,10 +4,12 @@ import type { MemberId } from '../../lib/identity/member-id.ts';
 import { asCallFailure, CallFailure, callStatus } from '../../lib/rpc/call-failure.ts';
 import type { MethodDefinition, Served } from '../../lib/rpc/definition.ts';
 import type { SendFrame } from './calling.ts';
-import { dataBytes, type Frame } from './frame.ts';
+import { creditOf, dataBytes, type Frame } from './frame.ts';
 
 /** More at once of one channel are refused. */
 const streamLimit = 64;
+/** A timer holds no more: 24 days. */
+const longestMs = 2 ** 31 - 1;
 
 export interface RelayMethod {
   readonly method: MethodDefinition;
@@ -38,6 +40,8 @@ export class RelayServing {
   readonly #send: SendFrame;
   readonly #warn: (line: string) => void;
   readonly #running = new Map<number, Running>();
+  /** Handlers that have not returned: those of cancelled calls, too, which may take no notice. */
+  #atWork = 0;
   #last = 0;
 
   constructor(
@@ -96,8 +100,9 @@ export class RelayServing {
     const running: Running = { credit: new SendCredit(Number(credit)), abort: new AbortController(), wake: () => {} };
     const { signal } = running.abort;
     let timer: NodeJS.Timeout | undefined;
+    this.#atWork++;
     try {
-      if (this.#running.size >= streamLimit)
+      if (this.#atWork > streamLimit)
         throw new CallFailure('RESOURCE_EXHAUSTED', 'RELAY_STREAMS', `at most ${streamLimit} calls at once`);
       this.#running.set(stream, running);
       const found = this.#methods.get(name);
@@ -109,11 +114,13 @@ export class RelayServing {
         );
       if (deadlineMs > 0)
         timer = setTimeout(
-          () =>
+          () => {
             running.abort.abort(
               new CallFailure('DEADLINE_EXCEEDED', 'CALL_DEADLINE', 'not done within the time given'),
-            ),
-          deadlineMs,
+            );
+            running.wake();
+          },
+          Math.min(deadlineMs, longestMs),
         );
       const { method, handler } = found;
       const caller = { address: `relay:${this.#caller}`, memberId: this.#caller, signal };
@@ -136,6 +143,7 @@ export class RelayServing {
         retryAfterMs: Math.ceil(retryAfterMs),
       });
     } finally {
+      this.#atWork--;
       clearTimeout(timer);
       if (this.#running.get(stream) === running) this.#running.delete(stream);
     }
@@ -146,17 +154,17 @@ export class RelayServing {
     let at = 0;
     do {
       const part = bytes.subarray(at, at + dataBytes);
-      while (running.credit.room < part.length) {
+      const cost = creditOf(part);
+      while (running.credit.room < cost) {
         await new Promise<void>(resolve => {
           running.wake = resolve;
           if (running.abort.signal.aborted) resolve();
-          else running.abort.signal.addEventListener('abort', () => resolve(), { once: true });
         });
         running.abort.signal.throwIfAborted();
       }
       running.abort.signal.throwIfAborted();
       at += part.length;
-      running.credit.sent(part.length);
+      running.credit.sent(cost);
       this.#send(stream, { $case: 'data', value: { more: at < bytes.length } }, part);
     } while (at < bytes.length);
   }

@@ -29,18 +29,27 @@ export function openGrpc(
   options: ClientOptions = {},
 ): GrpcConnection {
   const channel = new Channel(address, credentials, options);
+  let isClosed = false;
   return {
-    client: definition => createClient(channel, definition),
+    client: definition => createClient(channel, definition, () => isClosed),
     isConnected: () => channel.getChannel().getConnectivityState(false) === connectivityState.READY,
-    close: () => channel.close(),
+    close: () => {
+      isClosed = true;
+      channel.close();
+    },
   };
 }
 
-function createClient<S extends ServiceDefinition>(channel: Channel, definition: S): Client<S> {
+function createClient<S extends ServiceDefinition>(
+  channel: Channel,
+  definition: S,
+  isClosed: () => boolean,
+): Client<S> {
   const methods = Object.entries(definition.methods).map(([name, method]) => {
     const { path, requestSerialize, responseDeserialize } = grpcMethod(definition, method);
     const unary = (request: unknown, { deadlineMs = patienceMs, signal }: CallOptions = {}): Promise<unknown> =>
       new Promise((resolve, reject) => {
+        if (isClosed()) throw closedFailure();
         const options = { deadline: new Date(Date.now() + deadlineMs) };
         const settle = (error: ServiceError | null, answer: unknown): void => {
           signal?.removeEventListener('abort', abandon);
@@ -62,6 +71,7 @@ function createClient<S extends ServiceDefinition>(channel: Channel, definition:
       });
     async function* stream(request: unknown, { deadlineMs, signal }: CallOptions = {}): AsyncGenerator<unknown> {
       const options = deadlineMs === undefined ? {} : { deadline: new Date(Date.now() + deadlineMs) };
+      if (isClosed()) throw closedFailure();
       const call = channel.makeServerStreamRequest(
         path,
         requestSerialize,
@@ -89,8 +99,12 @@ function createClient<S extends ServiceDefinition>(channel: Channel, definition:
   return Object.fromEntries(methods) as Client<S>;
 }
 
+/** grpc-js would throw what is no failure of a call. */
+function closedFailure(): CallFailure {
+  return new CallFailure('UNAVAILABLE', 'CALL_CLOSED', 'the connection was closed');
+}
+
 function failureOf(error: ServiceError): CallFailure {
-  if (typeof error.code !== 'number') throw error;
   const [reason] = error.metadata?.get(reasonKey) ?? [];
   const [retry] = error.metadata?.get(retryKey) ?? [];
   return new CallFailure(statusOf(error.code), String(reason ?? 'CALL_GRPC'), error.details || error.message, {

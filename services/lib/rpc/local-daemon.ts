@@ -58,7 +58,7 @@ export async function connectToDaemon(dataDir: string): Promise<GrpcConnection> 
 }
 
 function notRunning(dataDir: string): Failure {
-  return new Failure('DAEMON_NOT_RUNNING', `no daemon runs for ${dataDir}: warren member --data ${dataDir}`);
+  return new Failure('DAEMON_NOT_RUNNING', `no member runs for ${dataDir}: warren member --data ${dataDir}`);
 }
 
 /** Whether anybody listens there. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { managementUrl } from '../../bus/accounts/management-url.ts';
+import { managementUrls } from '../../bus/accounts/management-url.ts';
 import { rights } from '../../bus/rights.ts';
 import type { QueueKind } from '../../bus/topology.ts';
 import { Failure, messageOf } from '../../lib/failure.ts';
@@ -32,7 +32,7 @@ const passwordDigits = 64;
  * - `broker/`: `definitions.json`, which RabbitMQ imports when it boots; `cluster.conf` and `erlang_cookie`; `admin_password`
  * - `proxy/`, `worker/<service>/`, `demo/`: `broker_url` with account and password, one node a line; `queue_type`. For the settings
  *   `WARREN_BROKER_URL_FILE` and `WARREN_BROKER_QUEUE_TYPE_FILE`
- * - `directory/`: the same, and `broker_http_url`, with the account that makes accounts (`WARREN_BROKER_HTTP_URL_FILE`)
+ * - `directory/`: the same, and `broker_http_url`, with the account that makes accounts, one node a line (`WARREN_BROKER_HTTP_URL_FILE`)
  *
  * Passwords that are there stay; the rest is written anew.
  * @returns the accounts that are new
@@ -118,7 +118,8 @@ async function keepAccountsKeeper(
   const name = 'directory-accounts';
   const known = passwordIn(await textOf(file));
   const password = known ?? random(passwordDigits);
-  await write(file, `${managementUrl({ url: nodes.map(node => withAccount(node, name, password)) })}\n`);
+  const urls = managementUrls({ url: nodes.map(node => withAccount(node, name, password)) }) ?? [];
+  await write(file, `${urls.join('\n')}\n`);
   return { name, password, isNew: known === undefined };
 }
 

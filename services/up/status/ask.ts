@@ -4,6 +4,15 @@ const patienceMs = 3_000;
 
 /** The JSON of a URL, with the account in it if there is one. @throws Error whose message reads on from "cannot be reached: " */
 export async function askJson(url: string): Promise<unknown> {
+  return (await ask(url)).json();
+}
+
+/** The same of what is no JSON. */
+export async function askText(url: string): Promise<string> {
+  return (await ask(url)).text();
+}
+
+async function ask(url: string): Promise<Response> {
   const { origin, pathname, search, username, password } = new URL(url);
   const account = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   const headers: Record<string, string> =
@@ -17,7 +26,7 @@ export async function askJson(url: string): Promise<unknown> {
   }
   if (response.status === 401) throw new Error('it refuses this account');
   if (!response.ok) throw new Error(`it answers ${response.status}`);
-  return response.json();
+  return response;
 }
 
 /** Where it is, without the account. */

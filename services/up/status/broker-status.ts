@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../lib/failure.ts';
 import { knownBroker } from '../known-broker.ts';
-import { askJson, placeOf, type Unreached } from './ask.ts';
+import { askJson, isUnreached, placeOf, type Unreached } from './ask.ts';
 
 export interface QueueStatus {
   readonly name: string;
@@ -48,8 +48,18 @@ const queuesShape = z.array(
 
 /** Depth and rates from the broker's HTTP API, the embedded one's or RabbitMQ's management plugin. */
 export async function brokerStatus(config: Config, dataDir: string): Promise<BrokerStatus | Unreached> {
-  const url = (await knownBroker(config, dataDir))?.httpUrl;
-  if (url === undefined) return { problem: `no broker is configured, and none runs for ${dataDir}` };
+  const urls = (await knownBroker(config, dataDir))?.httpUrl ?? [];
+  const hint = config.broker.httpUrl === undefined ? '; name it with --broker-http URL' : '';
+  let told: BrokerStatus | Unreached = { problem: `no broker is configured, and none runs for ${dataDir}` };
+  // Any node of a cluster speaks for all.
+  for (const url of urls) {
+    told = await askNode(url, hint);
+    if (!isUnreached(told)) break;
+  }
+  return told;
+}
+
+async function askNode(url: string, hint: string): Promise<BrokerStatus | Unreached> {
   try {
     const overview = overviewShape.parse(await askJson(`${url}/api/overview`));
     const queues = queuesShape.parse(await askJson(`${url}/api/queues`));
@@ -71,7 +81,6 @@ export async function brokerStatus(config: Config, dataDir: string): Promise<Bro
     };
   } catch (error) {
     const why = error instanceof z.ZodError ? 'what answers is no broker' : messageOf(error);
-    const hint = config.broker.httpUrl === undefined ? '; name it with --broker-http URL' : '';
     return { problem: `the broker's HTTP API at ${placeOf(url)} cannot be reached: ${why}${hint}` };
   }
 }

@@ -231,16 +231,16 @@ describe('over a restart of the broker', () => {
       await accounts.put(stays.spec);
       await accounts.put(leaves.spec);
       await own[how]();
-      await expect(reconcile([], accounts)).rejects.toMatchObject({ code: 'ACCOUNTS_UNREACHABLE' });
+      await expect(reconcile(() => [], accounts)).rejects.toMatchObject({ code: 'ACCOUNTS_UNREACHABLE' });
       const comes = member();
       await own.start();
       const others = (await accounts.list(''))
         .filter(({ name }) => !/^(?:m|invite)\./.test(name))
         .map(({ name }) => name);
-      const done = await reconcile([stays.spec, comes.spec], accounts);
+      const done = await reconcile(() => [stays.spec, comes.spec], accounts);
       expect(done.put.map(({ name }) => name)).toEqual([comes.spec.name]);
       expect(done.remove).toContain(leaves.spec.name);
-      expect(await reconcile([stays.spec, comes.spec], accounts)).toEqual({ put: [], remove: [] });
+      expect(await reconcile(() => [stays.spec, comes.spec], accounts)).toEqual({ put: [], remove: [] });
       for (const { spec, password } of [stays, comes])
         expect(await isOpen(await login(spec.name, password))).toBe(true);
       await expect(login(leaves.spec.name, leaves.password)).rejects.toThrow(/403|ACCESS_REFUSED/);
@@ -303,6 +303,38 @@ describe('what cannot be done is one line, without the password', () => {
     const url = new URL(httpUrl);
     url.port = '1';
     expect(await codes(url.href)).toEqual(new Set(['ACCOUNTS_UNREACHABLE']));
+  });
+
+  test('two nodes of three away, which the third one stands in for; all of them', async () => {
+    const away = new URL(httpUrl);
+    away.port = '1';
+    const several = createBrokerAccounts([away.href, away.href, httpUrl]);
+    const { spec } = member();
+    await several.put(spec);
+    expect((await several.list(spec.name)).map(({ name }) => name)).toEqual([spec.name]);
+    await several.remove(spec.name);
+    expect(await accounts.list(spec.name)).toEqual([]);
+    await expect(createBrokerAccounts([away.href, away.href]).list('')).rejects.toMatchObject({
+      code: 'ACCOUNTS_UNREACHABLE',
+    });
+  });
+
+  test('one node of several frozen: the next is asked within the same deadline', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      silent.closeAllConnections();
+      silent.close();
+    });
+    const frozen = new URL(httpUrl);
+    frozen.port = String((silent.address() as AddressInfo).port);
+    const several = createBrokerAccounts([frozen.href, httpUrl], { deadlineMs: 4_000 });
+    const startedAt = performance.now();
+    await several.list('m.');
+    expect(performance.now() - startedAt).toBeGreaterThan(1_900);
+    const againAt = performance.now();
+    await several.list('m.');
+    expect(performance.now() - againAt).toBeLessThan(1_900);
   });
 
   test('something else there', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { AccountSpec, BrokerAccounts, PresentAccount } from '../../../services/bus/accounts/accounts.ts';
 import { differences, reconcile } from '../../../services/bus/accounts/reconcile.ts';
 import { inviteAccount, memberAccount } from '../../../services/bus/accounts/specs.ts';
+import { Failure } from '../../../services/lib/failure.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 
 const id = (digit: string) => digit.repeat(64) as MemberId;
@@ -63,9 +64,26 @@ test('who is missing is added, who should not be there goes, before', async () =
       there.delete(name);
     },
   };
-  const done = await reconcile([ann], accounts);
+  const done = await reconcile(() => [ann], accounts);
   expect(done).toEqual({ put: [ann], remove: [bob.name, guest.name] });
   expect(said).toEqual([`remove ${bob.name}`, `remove ${guest.name}`, `put ${ann.name}`]);
   expect([...there.keys()]).toEqual(['admin', ann.name]);
-  expect(await reconcile([ann], accounts)).toEqual({ put: [], remove: [] });
+  expect(await reconcile(() => [ann], accounts)).toEqual({ put: [], remove: [] });
+});
+
+test('an account that the broker does not take stands in nobody else’s way, and is told of', async () => {
+  const put: string[] = [];
+  const refused = (name: string): Promise<never> => Promise.reject(new Failure('ACCOUNTS_REFUSED', `not ${name}`));
+  const accounts: BrokerAccounts = {
+    place: 'in memory',
+    list: async prefix => [bob].filter(({ name }) => name.startsWith(prefix)),
+    put: async ({ name }) => {
+      if (name === ann.name) return refused(name);
+      put.push(name);
+    },
+    setRights: async () => {},
+    remove: refused,
+  };
+  await expect(reconcile(() => [ann, guest], accounts)).rejects.toMatchObject({ message: `not ${bob.name}` });
+  expect(put).toEqual([guest.name]);
 });

@@ -65,7 +65,9 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-const clock = (): number => performance.now();
+/** Milliseconds that the members' clock is ahead, to be idle in no time. */
+let ahead = 0;
+const clock = (): number => performance.now() + ahead;
 
 interface Member {
   readonly keys: MemberKeys;
@@ -77,7 +79,7 @@ interface Member {
 async function member(
   handlers: Partial<Handlers<typeof definition>> = {},
   admit: (id: MemberId) => void = () => {},
-): Promise<Member & { drop(id: MemberId): void }> {
+): Promise<Member & { drop(id: MemberId): void; close(): Promise<void> }> {
   const keys = createMemberKeys();
   const password = randomHex(64);
   const accounts = createBrokerAccounts(broker.httpUrl ?? '');
@@ -95,10 +97,12 @@ async function member(
   const server = serveRelays(needs, [served(definition, all)], admit);
   ends.push(() => server.close());
   const bindings = [{ exchange: 'm', key: rpcKey(brokerAccountOf(keys.id)) }];
-  await serveCalls(bus, { name: '', exclusive: true, why: 'test' }, [server.service], { atOnce: 8, bindings, warn });
+  const calls = await serveCalls(bus, { name: '', exclusive: true, why: 'test' }, [server.service], {
+    ...{ atOnce: 8, bindings, warn },
+  });
   const relays = createRelays(needs);
   ends.push(() => relays.close());
-  return { keys, bus, relays, warnings, drop: server.drop };
+  return { keys, bus, relays, warnings, drop: server.drop, close: () => calls.close() };
 }
 
 const ping = { token: 't', addresses: [] };
@@ -221,6 +225,39 @@ describe('a call through the broker', () => {
     await heard[0]?.promise;
     for await (const _ of client.count(login)) break;
     await heard[1]?.promise;
+  });
+
+  test('that takes its time is not taken for lost, when nothing was said before for long', async () => {
+    const bob = await member({
+      ping: async ({ token }) => {
+        // Longer than from one look at the channel to the next.
+        if (token === 'slow') await new Promise(resolve => setTimeout(resolve, 6_000));
+        return { leaseMs: 1 };
+      },
+    });
+    const ann = await member();
+    const client = ann.relays.client(bob.keys.id, definition);
+    await client.ping(ping);
+    ahead += 30_000;
+    expect(await client.ping({ token: 'slow', addresses: [] })).toEqual({ leaseMs: 1 });
+  });
+
+  test('ends with its deadline, or its signal, while the channel is being opened, too', async () => {
+    const bob = await member();
+    const ann = await member();
+    const frozen = await member();
+    const bindings = () => [{ exchange: 'm', key: rpcKey(brokerAccountOf(frozen.keys.id)) }];
+    await frozen.close();
+    await frozen.bus.consume({ name: '', exclusive: true, why: 'test' }, () => 'ack', { noAck: true, bindings });
+    expect(await ann.relays.client(bob.keys.id, definition).ping(ping)).toEqual({ leaseMs: 1 });
+    const client = ann.relays.client(frozen.keys.id, definition);
+    const begun = performance.now();
+    await expect(client.ping(ping, { deadlineMs: 200 })).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' });
+    const signal = AbortSignal.timeout(200);
+    await expect(client.ping(ping, { signal })).rejects.toMatchObject({ status: 'CANCELLED' });
+    const stream = client.count(login, { deadlineMs: 200 })[Symbol.asyncIterator]();
+    await expect(stream.next()).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' });
+    expect(performance.now() - begun).toBeLessThan(3_000);
   });
 
   test('to a member who is not there is UNAVAILABLE at once', async () => {

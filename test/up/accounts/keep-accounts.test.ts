@@ -64,7 +64,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     passwords.set(name, urls[0]?.password ?? '');
     expect(await read(`${folder}/queue_type`)).toBe('quorum\n');
   }
-  const keeper = new URL((await read('directory/broker_http_url')).trim());
+  const keeper = new URL((await read('directory/broker_http_url')).split('\n')[0] ?? '');
   expect(keeper.href).toMatch(/^http:\/\/directory-accounts:[0-9a-f]{64}@rabbitmq:15672\/$/);
   passwords.set(keeper.username, keeper.password);
   expect(new Set(passwords.values()).size).toBe(7);
@@ -120,6 +120,16 @@ test('a cluster is told its nodes, a single one nothing', async () => {
   expect(await read('broker/cluster.conf')).toContain('cluster_formation.classic_config.nodes.3 = rabbit@rabbitmq-3\n');
 });
 
+test('the directory gets the management API of each node', async () => {
+  await keepAccounts(dir, cluster, randomHex);
+  const urls = (await read('directory/broker_http_url')).trim().split('\n');
+  expect(urls.map(url => new URL(url).host)).toEqual(cluster.nodes.map(node => `${new URL(node).hostname}:15672`));
+  const env = { WARREN_BROKER_HTTP_URL_FILE: join(dir, 'directory/broker_http_url') };
+  const text = await contents();
+  const { broker } = loadConfig({ command: 'directory', argv: [], env, readFile: path => text[path] ?? '' });
+  expect(broker.httpUrl).toEqual(urls);
+});
+
 test('where it cannot write it says so', async () => {
   await writeFile(join(dir, 'file'), '');
   await expect(keepAccounts(join(dir, 'file'), single, randomHex)).rejects.toMatchObject({ code: 'ACCOUNTS' });
@@ -139,7 +149,7 @@ test('what it writes is what the settings read', async () => {
   const readFile = (path: string): string => text[path] ?? '';
   const keeper = { WARREN_BROKER_HTTP_URL_FILE: join(dir, 'directory/broker_http_url') };
   const { httpUrl } = loadConfig({ command: 'directory', argv: [], env: keeper, readFile }).broker;
-  expect(httpUrl).toBe(text[join(dir, 'directory/broker_http_url')]?.trim());
+  expect(httpUrl).toEqual([text[join(dir, 'directory/broker_http_url')]?.trim()]);
   const { broker } = loadConfig({ command: 'proxy', argv: [], env, readFile });
   expect(broker.queueType).toBe('quorum');
   expect(broker.url).toEqual([expect.stringMatching(/^amqp:\/\/worker-shop:[0-9a-f]{64}@rabbitmq:5672$/)]);

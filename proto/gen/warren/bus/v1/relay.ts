@@ -55,7 +55,7 @@ export interface RelayCall {
   method: string;
   /** Milliseconds from its arrival; 0: as long as it takes. */
   deadlineMs: number;
-  /** Bytes of data that may come at first. */
+  /** Credit for what may come at first: each frame of data costs its bytes and 256 more. */
   credit: bigint;
 }
 
@@ -72,7 +72,7 @@ export interface RelayEnd {
   retryAfterMs: number;
 }
 
-/** The caller says how far the data may go, counted in bytes from its beginning. */
+/** The caller says how far the data may go, counted from its beginning, as the credit of a call is. */
 export interface RelayCredit {
   until: bigint;
 }

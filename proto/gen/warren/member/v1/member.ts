@@ -77,6 +77,23 @@ export interface ProxyStatus {
   figures: Figures | undefined;
 }
 
+export interface ContactRequest {
+  memberId: string;
+  /** Where it may be dialled; none: through the broker. */
+  addresses: string[];
+}
+
+export interface ContactResponse {
+  /** What its owner calls it. */
+  name: string;
+  /** "direct" or "broker". */
+  way: string;
+  /** "host:port", or "broker". */
+  address: string;
+  /** Of a call there and back. */
+  latencyMs: number;
+}
+
 export interface StopRequest {
 }
 
@@ -719,6 +736,164 @@ export const ProxyStatus: MessageFns<ProxyStatus> = {
   },
 };
 
+function createBaseContactRequest(): ContactRequest {
+  return { memberId: "", addresses: [] };
+}
+
+export const ContactRequest: MessageFns<ContactRequest> = {
+  encode(message: ContactRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memberId !== "") {
+      writer.uint32(10).string(message.memberId);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ContactRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContactRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.memberId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ContactRequest>, I>>(base?: I): ContactRequest {
+    return ContactRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ContactRequest>, I>>(object: I): ContactRequest {
+    const message = createBaseContactRequest();
+    message.memberId = object.memberId ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseContactResponse(): ContactResponse {
+  return { name: "", way: "", address: "", latencyMs: 0 };
+}
+
+export const ContactResponse: MessageFns<ContactResponse> = {
+  encode(message: ContactResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.way !== "") {
+      writer.uint32(18).string(message.way);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.latencyMs !== 0) {
+      writer.uint32(33).double(message.latencyMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ContactResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContactResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.way = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.latencyMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ContactResponse>, I>>(base?: I): ContactResponse {
+    return ContactResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ContactResponse>, I>>(object: I): ContactResponse {
+    const message = createBaseContactResponse();
+    message.name = object.name ?? "";
+    message.way = object.way ?? "";
+    message.address = object.address ?? "";
+    message.latencyMs = object.latencyMs ?? 0;
+    return message;
+  },
+};
+
 function createBaseStopRequest(): StopRequest {
   return {};
 }
@@ -948,6 +1123,15 @@ export const MemberServiceDefinition = {
       requestStream: false,
       responseType: WatchSystemResponse as typeof WatchSystemResponse,
       responseStream: true,
+      options: {},
+    },
+    /** Asks another member how it is, the way that all parts of this daemon go to it. */
+    contact: {
+      name: "Contact",
+      requestType: ContactRequest as typeof ContactRequest,
+      requestStream: false,
+      responseType: ContactResponse as typeof ContactResponse,
+      responseStream: false,
       options: {},
     },
     /** Answers, and then ends the daemon in good order. */

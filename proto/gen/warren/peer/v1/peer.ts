@@ -146,6 +146,8 @@ export interface FetchPiecesRequest {
   runs: PieceRun[];
   /** Why it is asked for, for the sender's log and figures: unguessable, the same for all calls of one transfer. */
   transferId: string;
+  /** Bytes of data in a frame at most; 0: 256 KiB. Less where the way takes less at once. */
+  frameBytes: number;
 }
 
 export interface FetchPiecesResponse {
@@ -389,6 +391,8 @@ export interface ListSharedResponse {
   next: string;
   /** Files seen and not hashed yet. */
   pending: number;
+  /** Where the share is on this machine, absolute, for people; empty: there is none. */
+  root: string;
 }
 
 export interface SharedFile {
@@ -659,7 +663,7 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
 };
 
 function createBaseFetchPiecesRequest(): FetchPiecesRequest {
-  return { fileId: "", runs: [], transferId: "" };
+  return { fileId: "", runs: [], transferId: "", frameBytes: 0 };
 }
 
 export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
@@ -672,6 +676,9 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
     }
     if (message.transferId !== "") {
       writer.uint32(26).string(message.transferId);
+    }
+    if (message.frameBytes !== 0) {
+      writer.uint32(32).uint32(message.frameBytes);
     }
     return writer;
   },
@@ -713,6 +720,14 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
             message.transferId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.frameBytes = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -733,6 +748,7 @@ export const FetchPiecesRequest: MessageFns<FetchPiecesRequest> = {
     message.fileId = object.fileId ?? "";
     message.runs = object.runs?.map((e) => PieceRun.fromPartial(e)) || [];
     message.transferId = object.transferId ?? "";
+    message.frameBytes = object.frameBytes ?? 0;
     return message;
   },
 };
@@ -3299,7 +3315,7 @@ export const ListSharedRequest: MessageFns<ListSharedRequest> = {
 };
 
 function createBaseListSharedResponse(): ListSharedResponse {
-  return { files: [], next: "", pending: 0 };
+  return { files: [], next: "", pending: 0, root: "" };
 }
 
 export const ListSharedResponse: MessageFns<ListSharedResponse> = {
@@ -3315,6 +3331,9 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
         throw new globalThis.Error("value provided for field BigInt(message.pending) of type uint64 too large");
       }
       writer.uint32(24).uint64(BigInt(message.pending));
+    }
+    if (message.root !== "") {
+      writer.uint32(34).string(message.root);
     }
     return writer;
   },
@@ -3356,6 +3375,14 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
             message.pending = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3376,6 +3403,7 @@ export const ListSharedResponse: MessageFns<ListSharedResponse> = {
     message.files = object.files?.map((e) => SharedFile.fromPartial(e)) || [];
     message.next = object.next ?? "";
     message.pending = object.pending ?? 0;
+    message.root = object.root ?? "";
     return message;
   },
 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AttemptLimiter } from '../../services/directory/attempt-limiter.ts';
+import { AttemptLimiter } from '../../services/lib/attempt-limiter.ts';
 
 const options = { burst: 3, refillMs: 1_000, maxKeys: 100 };
 

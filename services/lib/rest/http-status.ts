@@ -1,8 +1,9 @@
-import type { CallStatus } from './call-failure.ts';
+import type { CallStatus } from '../rpc/call-failure.ts';
 
 /** As in google.rpc.Code. */
 export const httpStatus: Readonly<Record<CallStatus, number>> = {
   INVALID_ARGUMENT: 400,
+  OUT_OF_RANGE: 400,
   FAILED_PRECONDITION: 400,
   UNAUTHENTICATED: 401,
   PERMISSION_DENIED: 403,

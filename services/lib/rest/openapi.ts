@@ -1,21 +1,29 @@
 import { z } from 'zod';
-import { httpStatus } from '../lib/rpc/http-status.ts';
-import { type Method, methodNames, methods } from './methods.ts';
+import { httpStatus } from './http-status.ts';
+import type { RestMethod } from './method.ts';
+
+/** Which service it is, and what it can be asked. */
+export interface RestApi<Name extends string = string> {
+  /** `directory`, as people call it. */
+  readonly service: string;
+  readonly version: string;
+  readonly methods: Readonly<Record<Name, RestMethod>>;
+}
 
 /** The REST face as OpenAPI 3.1, out of the table that the routes come from. */
-export function formatOpenApi(version: string): object {
+export function formatOpenApi({ service, version, methods }: RestApi): object {
   const paths: Record<string, Record<string, object>> = {
-    '/livez': { get: { summary: 'Whether the directory runs', responses: { 200: { description: 'It does' } } } },
+    '/livez': { get: { summary: `Whether the ${service} runs`, responses: { 200: { description: 'It does' } } } },
     '/openapi.json': { get: { summary: 'This text', responses: { 200: { description: 'OpenAPI 3.1' } } } },
   };
-  for (const name of methodNames) {
-    const { verb } = methods[name];
-    const path = templateOf(methods[name].path);
-    paths[path] = { ...paths[path], [verb]: operation(name, methods[name]) };
+  for (const [name, method] of Object.entries(methods)) {
+    const { verb } = method;
+    const path = templateOf(method.path);
+    paths[path] = { ...paths[path], [verb]: operation(name, method) };
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Warren directory', version },
+    info: { title: `Warren ${service}`, version },
     paths,
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
@@ -37,10 +45,11 @@ export const problem = z.strictObject({
   code: z.string().meta({ description: 'A stable word for programs.' }),
 });
 
-function operation(operationId: string, method: Method): object {
-  const { summary, verb, status, needsToken, request, response, failures } = method;
+function operation(operationId: string, method: RestMethod): object {
+  const { summary, verb, status, needsToken, isStream, request, response, failures } = method;
   const failed = ['INVALID_ARGUMENT' as const, ...failures, 'INTERNAL' as const, 'DEADLINE_EXCEEDED' as const];
   const json = (schema: object): object => ({ 'application/json': { schema } });
+  const answer = schemaOf(response, 'output');
   const problems = new Set([...failed.map(each => httpStatus[each]), ...(verb === 'post' ? [413, 415] : [])]);
   return {
     operationId,
@@ -50,8 +59,10 @@ function operation(operationId: string, method: Method): object {
       ? { requestBody: { required: !request.safeParse({}).success, content: json(schemaOf(request, 'input')) } }
       : { parameters: parametersOf(request, method.path) }),
     responses: {
-      [status]:
-        status === 204 ? { description: 'Done' } : { description: 'Done', content: json(schemaOf(response, 'output')) },
+      [status]: {
+        description: isStream ? 'An event for each' : 'Done',
+        ...(status === 204 ? {} : { content: isStream ? { 'text/event-stream': { schema: answer } } : json(answer) }),
+      },
       ...Object.fromEntries([...problems].map(each => [each, { $ref: '#/components/responses/Problem' }])),
     },
   };

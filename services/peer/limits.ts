@@ -1,0 +1,61 @@
+import type { ContentIndex } from './content-index.ts';
+import { OfferQuota } from './offer-quota.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+const defaultQuota = 10 * 2 ** 30;
+const offersAtOnce = 16;
+
+export interface LimitChange {
+  readonly up?: number | undefined;
+  readonly down?: number | undefined;
+  readonly offerQuota?: number | undefined;
+}
+
+/** How fast bytes may go and come, and how many of others' choosing may come. Set by the owner, kept in the index's database. */
+export class Limits {
+  readonly up: TokenBucket;
+  readonly down: TokenBucket;
+  readonly quota: OfferQuota;
+  readonly #index: ContentIndex;
+  readonly #clock: () => number;
+
+  constructor(index: ContentIndex, clock: () => number) {
+    this.#index = index;
+    this.#clock = clock;
+    this.up = new TokenBucket(this.#read('limit-up') ?? 0, clock());
+    this.down = new TokenBucket(this.#read('limit-down') ?? 0, clock());
+    this.quota = new OfferQuota({
+      bytes: this.#read('offer-quota') ?? defaultQuota,
+      used: this.#read('offer-used') ?? 0,
+      mostAtOnce: offersAtOnce,
+    });
+  }
+
+  set({ up, down, offerQuota }: LimitChange): void {
+    this.#index.transaction(() => {
+      if (up !== undefined) this.#write('limit-up', up);
+      if (down !== undefined) this.#write('limit-down', down);
+      if (offerQuota !== undefined) this.#write('offer-quota', offerQuota);
+    });
+    if (up !== undefined) this.up.setRate(up, this.#clock());
+    if (down !== undefined) this.down.setRate(down, this.#clock());
+    if (offerQuota !== undefined) this.quota.bytes = offerQuota;
+  }
+
+  /** What was promised to an offer has come, or will not. */
+  settleOffer(of: string, hasCome: boolean): void {
+    this.quota.settle(of, hasCome);
+    if (hasCome) this.#write('offer-used', this.quota.used);
+  }
+
+  #read(name: string): number | undefined {
+    const row = this.#index.sql('SELECT value FROM numbers WHERE name = ?').get(name);
+    return row === undefined ? undefined : Number(row.value);
+  }
+
+  #write(name: string, value: number): void {
+    this.#index
+      .sql('INSERT INTO numbers VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = :value')
+      .run({ name, value });
+  }
+}

@@ -1,0 +1,30 @@
+import type { MemberId } from '../lib/identity/member-id.ts';
+import type { ContentId } from './merkle.ts';
+
+/** Somebody who can be asked. */
+export interface Contact {
+  readonly memberId: MemberId;
+  /** For people. */
+  readonly name: string;
+  /** `host:port`; none: through the broker. */
+  readonly addresses: readonly string[];
+}
+
+/** A content as one who has it calls it. */
+export interface FoundContent {
+  readonly id: ContentId;
+  readonly path: string;
+  readonly contact: Contact;
+}
+
+/** Finds who has what: the directory, the ring. What was found once is known without it. */
+export interface Locator {
+  /** What is known already of who has it. */
+  known(id: ContentId): readonly FoundContent[];
+  /** @throws CallFailure NOT_FOUND when nobody has it, or nobody who has it is there; and of the way to whom is asked */
+  locate(id: ContentId, signal?: AbortSignal): Promise<readonly FoundContent[]>;
+  /** By its path, or by the last name of it. @throws as `locate` */
+  find(name: string, signal?: AbortSignal): Promise<readonly FoundContent[]>;
+  /** Where a member is now; undefined: that is not known. */
+  contactOf(member: MemberId): Promise<Contact | undefined>;
+}

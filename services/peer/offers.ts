@@ -1,0 +1,89 @@
+import {
+  ContentKind,
+  type OfferRequest,
+  type OfferResponse,
+  OfferVerdict,
+  TransferPhase,
+} from '../../proto/gen/warren/peer/v1/peer.ts';
+import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import type { Limits } from './limits.ts';
+import type { Contact, Locator } from './locator.ts';
+import { type ContentId, isContentId, mostFileBytes } from './merkle.ts';
+import { type Platform, refusalOfName, type SharePath } from './share-path.ts';
+import { isOver, type OwnTransfer } from './transfer.ts';
+
+export interface OfferNeeds {
+  readonly limits: Limits;
+  readonly locator: Locator;
+  readonly platform: Platform;
+  /** Whether the content is here, whole. */
+  readonly isHeld: (id: ContentId) => boolean;
+  /** What runs of it; `begin` otherwise. */
+  readonly running: (id: ContentId) => OwnTransfer | undefined;
+  readonly begin: (what: { id: ContentId; path: SharePath; from: Contact[]; mostBytes: number }) => OwnTransfer;
+  readonly hasRoom: (bytes: number) => Promise<boolean>;
+}
+
+/** How an offer that was taken ended is remembered for so many. */
+const remembered = 1_000;
+
+/** What others want us to have. Each is checked before anything of it is asked for. */
+export class Offers {
+  readonly #needs: OfferNeeds;
+  readonly #ended = new Map<string, OfferResponse>();
+
+  constructor(needs: OfferNeeds) {
+    this.#needs = needs;
+  }
+
+  async take({ fileId, name, kind, length }: OfferRequest, from: MemberId): Promise<OfferResponse> {
+    const { limits, platform, isHeld, running, begin, hasRoom, locator } = this.#needs;
+    if (!isContentId(fileId)) return refused('NAME', 'a file id is 64 lower-case hexadecimal digits');
+    const refusal = refusalOfName(name, platform);
+    if (refusal !== undefined) return refused('NAME', `such a name cannot be in a share here (${refusal})`);
+    if (kind !== ContentKind.CONTENT_KIND_FILE && kind !== ContentKind.CONTENT_KIND_FOLDER)
+      return refused('NAME', 'neither a file nor a folder');
+    if (!Number.isSafeInteger(length) || length > mostFileBytes) return refused('QUOTA', 'too many bytes');
+    const key = `${from} ${fileId}`;
+    if (running(fileId) !== undefined) return pulling;
+    const ended = this.#ended.get(key);
+    this.#ended.delete(key);
+    // Said once, to who asks how it went; asked again, it is another try.
+    if (ended !== undefined) return ended;
+    if (isHeld(fileId)) return held;
+    if (limits.quota.bytes === 0) return refused('POLICY', 'this member takes no offers');
+    const why = limits.quota.promise(fileId, length);
+    if (why !== undefined)
+      return refused(why, why === 'BUSY' ? 'too many offers at once' : 'more than may be brought here by offers');
+    if (!(await hasRoom(length))) {
+      limits.settleOffer(fileId, false);
+      return refused('DISK_FULL', 'there is no room for it on the disk');
+    }
+    const contact = (await locator.contactOf(from)) ?? { memberId: from, name: shortId(from), addresses: [] };
+    // Another offer of it may have come meanwhile.
+    if (running(fileId) !== undefined) return pulling;
+    const transfer = begin({ id: fileId, path: name as SharePath, from: [contact], mostBytes: length });
+    void transfer.done.then(view => {
+      const hasCome = view.state === TransferPhase.TRANSFER_PHASE_DONE;
+      limits.settleOffer(fileId, hasCome);
+      const answer = hasCome ? held : refused(view.reason || 'CANCELLED', view.detail || 'it was cancelled there');
+      if (isOver(view)) this.#remember(key, answer);
+    });
+    return pulling;
+  }
+
+  #remember(key: string, answer: OfferResponse): void {
+    this.#ended.set(key, answer);
+    for (const oldest of this.#ended.keys()) {
+      if (this.#ended.size <= remembered) break;
+      this.#ended.delete(oldest);
+    }
+  }
+}
+
+const held: OfferResponse = { verdict: OfferVerdict.OFFER_VERDICT_HELD, reason: '', detail: '' };
+const pulling: OfferResponse = { verdict: OfferVerdict.OFFER_VERDICT_PULLING, reason: '', detail: '' };
+
+function refused(reason: string, detail: string): OfferResponse {
+  return { verdict: OfferVerdict.OFFER_VERDICT_REFUSED, reason, detail };
+}

@@ -1,0 +1,69 @@
+import { lstat, mkdir, opendir, realpath, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure, messageOf } from '../lib/failure.ts';
+import { randomHex } from '../lib/random.ts';
+import { copyLocally, makeFolders, partialDir, placeFile } from './final-place.ts';
+import { joinPath, type Platform, parseSharePath, type SharePath, splitPath } from './share-path.ts';
+
+/** What the owner has done to the folder that is shared. */
+
+/** Copies a file or folder of this machine into the share. @returns where it is now @throws Failure PEER_FROM, PEER_PATH_…, PEER_DISK… */
+export async function copyIntoShare(
+  { root, platform }: { root: string; platform: Platform },
+  from: string,
+  to: string,
+): Promise<SharePath> {
+  let source: string;
+  try {
+    source = await realpath(from);
+  } catch (error) {
+    throw new Failure('PEER_FROM', `cannot read ${from}: ${messageOf(error)}`, { cause: error });
+  }
+  const path = parseSharePath(to, platform);
+  if (source === root || root.startsWith(`${source}/`))
+    throw new Failure('PEER_FROM', `${from} contains the share itself`);
+  const stats = await lstat(source);
+  if (stats.isDirectory()) {
+    await copyFolder({ root, platform }, source, path);
+    return path;
+  }
+  if (!stats.isFile()) throw new Failure('PEER_FROM', `${from} is neither a file nor a folder`);
+  return copyFile(root, source, path);
+}
+
+async function copyFile(root: string, from: string, path: SharePath): Promise<SharePath> {
+  const partial = join(partialDir(root), `${randomHex(16)}.copy`);
+  await mkdir(partialDir(root), { recursive: true, mode: 0o700 });
+  try {
+    await copyLocally(from, partial);
+    return await placeFile(root, partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+/** Links are left out: they may lead anywhere. */
+async function copyFolder(place: { root: string; platform: Platform }, from: string, path: SharePath): Promise<void> {
+  await makeFolders(place.root, joinPath(path, 'x'));
+  for await (const entry of await opendir(from)) {
+    const below = parseSharePath(joinPath(path, entry.name), place.platform);
+    if (entry.isDirectory()) await copyFolder(place, join(from, entry.name), below);
+    else if (entry.isFile()) await copyFile(place.root, join(from, entry.name), below);
+  }
+}
+
+/** Deletes a file of the share. @throws Failure PEER_PATH_…, PEER_NOT_HELD */
+export async function removeFromShare(root: string, path: SharePath): Promise<void> {
+  // Not through a link that leads out of it.
+  let at = root;
+  for (const name of splitPath(path).folder.split('/').filter(Boolean)) {
+    at = join(at, name);
+    const stats = await lstat(at).catch(() => undefined);
+    if (stats?.isDirectory() !== true) throw new Failure('PEER_NOT_HELD', `there is no ${path} in the share`);
+  }
+  const full = join(root, path);
+  const stats = await lstat(full).catch(() => undefined);
+  if (stats === undefined) throw new Failure('PEER_NOT_HELD', `there is no ${path} in the share`);
+  if (stats.isDirectory()) await rm(full, { recursive: true });
+  else await unlink(full);
+}
