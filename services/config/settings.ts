@@ -414,6 +414,15 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
+  'member.samples': setting(optional(integer(1, 3)), undefined, {
+    doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
+    commands: sharing,
+  }),
+  'member.origin_port': setting(optional(port), undefined, {
+    doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
+    flag: { name: 'origin-port', value: 'PORT' },
+    commands: sharing,
+  }),
   'chord.only': setting(flag, false, {
     defaultFor: { chord: true },
     doc: 'Whether the daemon hosts its node of the ring and nothing else: no files.',
@@ -438,11 +447,6 @@ export const settings = {
   'chord.port': setting(optional(port), undefined, {
     doc: 'Its port; 0 is any free one; none: the first free one from 7001 to 7100.',
     flag: { name: 'ring-port', value: 'PORT' },
-    commands: members,
-  }),
-  'member.origin_port': setting(optional(port), undefined, {
-    doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
-    flag: { name: 'origin-port', value: 'PORT' },
     commands: members,
   }),
 } as const satisfies Record<string, Setting<unknown>>;
