@@ -1,10 +1,11 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Io, Run } from '../cli/io.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
 import { readMembership } from './home.ts';
 import { joinByFile } from './join-by-file.ts';
 import { startMember } from './member.ts';
+import { prepareSamples } from './samples.ts';
 import { systemUser } from './system-user.ts';
 
 /** Several daemons on one machine find a port each. */
@@ -16,11 +17,16 @@ export const run: Run = async (config, stop, io) => {
   const ending = new AbortController();
   stop.addEventListener('abort', () => ending.abort());
   if (stop.aborted) ending.abort();
-  const { inviteFile } = config.member;
-  if (inviteFile !== undefined)
-    await joinFirst(resolve(io.cwd, inviteFile), resolve(io.cwd, config.data.dir), io, ending.signal);
+  const dataDir = resolve(io.cwd, config.data.dir);
+  const { inviteFile, samples, port } = config.member;
+  const share = config.member.share === undefined ? undefined : resolve(io.cwd, config.member.share);
+  if (inviteFile !== undefined && (await readMembership(dataDir)) === undefined) {
+    await joinFirst(resolve(io.cwd, inviteFile), dataDir, io, ending.signal);
+    // Once: what is deleted stays so.
+    if (samples !== undefined && !ending.signal.aborted)
+      await prepareSamples(share ?? join(dataDir, 'share'), samples - 1);
+  }
   if (ending.signal.aborted) return;
-  const { port, share } = config.member;
   const member = await startMember(
     {
       warn: line => io.err(`member: ${line}\n`),
@@ -29,8 +35,8 @@ export const run: Run = async (config, stop, io) => {
     },
     {
       ...config.member,
-      ...(share === undefined ? {} : { share: resolve(io.cwd, share) }),
-      dataDir: resolve(io.cwd, config.data.dir),
+      share,
+      dataDir,
       ports: port === undefined ? usualPorts : [port],
       isRingOnly: config.chord.only,
       ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
@@ -51,9 +57,8 @@ export const run: Run = async (config, stop, io) => {
   }
 };
 
-/** Unless this home has joined; resolves as well when the signal aborts before it has. @throws Failure MEMBER_HOME */
+/** Resolves as well when the signal aborts before it has joined. @throws Failure MEMBER_HOME */
 async function joinFirst(file: string, dataDir: string, io: Io, signal: AbortSignal): Promise<void> {
-  if ((await readMembership(dataDir)) !== undefined) return;
   const say = (line: string): void => io.out(`${line}\n`);
   const warn = (line: string): void => io.err(`member: ${line}\n`);
   const options = { file, dataDir, username: systemUser(io.env) };

@@ -5,7 +5,7 @@ import { messageOf } from '../lib/failure.ts';
 import { readMembership } from '../member/home.ts';
 import { join } from '../member/join.ts';
 import { type Member, startMember } from '../member/member.ts';
-import { prepareSamples } from './samples.ts';
+import { prepareSamples } from '../member/samples.ts';
 
 export interface MembersNeeds {
   /** Makes a line to join with, for a user. */

@@ -215,6 +215,21 @@ describe('docker compose up', () => {
     expect((await fetch(`${project.directory}/peers`)).status).toBe(401);
   });
 
+  test('has sample files to get: one member has them from another', async () => {
+    const sample = 'rabbit-scale.wav';
+    const hash = (service: string): Promise<string> =>
+      project.exec(service, 'sha256sum', `/data/share/${sample}`).then(text => text.slice(0, 64));
+    const get = (): Promise<string> => project.exec('member-1', 'warren', 'files', 'get', sample, '--quiet');
+    // Announced a moment after the members are there.
+    expect(
+      await until(
+        () => get().catch(() => ''),
+        found => found !== '',
+      ),
+    ).toBe(`/data/share/${sample}`);
+    expect(await hash('member-1')).toBe(await hash('member-3'));
+  });
+
   test('shows invites and what members got with them to nobody else', async () => {
     const mounted = new Map<string, string[]>();
     const inspected: string[] = [];

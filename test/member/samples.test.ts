@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { prepareSamples, sampleSets } from '../../services/up/samples.ts';
+import { prepareSamples, sampleSets } from '../../services/member/samples.ts';
 import { temporaryDir } from '../support/broker.ts';
 
 test('each member gets samples of its own, and one that all have; never over what is there', async () => {
