@@ -418,10 +418,6 @@ export const settings = {
     doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
     commands: sharing,
   }),
-  'member.samples': setting(optional(integer(1, 3)), undefined, {
-    doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
-    commands: members,
-  }),
   'member.origin_port': setting(optional(port), undefined, {
     doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
     flag: { name: 'origin-port', value: 'PORT' },
