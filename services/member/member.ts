@@ -3,6 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
+import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
   announcementOf,
@@ -41,6 +42,9 @@ export interface MemberOptions
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
   readonly ports: readonly number[];
+  readonly ring: RingOptions;
+  /** Nothing but the ring is hosted. */
+  readonly isRingOnly?: boolean;
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }
@@ -122,8 +126,11 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ share, originPort }: MemberOptions): StartPart[] {
-  return [host => startPeer(host, { share, originPort, announcing: { announcementOf, deltasOf, snapshotOf } })];
+function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
+  const starts: StartPart[] = [host => startRing(host, ring)];
+  const announcing = { announcementOf, deltasOf, snapshotOf };
+  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }));
+  return starts;
 }
 
 /** The same accounts, elsewhere. */
