@@ -32,7 +32,8 @@ export function createLocator(
       throw new CallFailure('NOT_FOUND', 'RING_NO_SOURCE', 'nobody says in the ring that they have this file');
     const found = members.map(async memberId => {
       const known = await directory.contactOf(memberId);
-      return { id, path: '', contact: known ?? { memberId, name: shortId(memberId), addresses: [] } };
+      // The ring knows no names: it is called by its id, unless whoever gets it says how.
+      return { id, path: id, contact: known ?? { memberId, name: shortId(memberId), addresses: [] } };
     });
     return Promise.all(found);
   };
@@ -51,9 +52,10 @@ export function createLocator(
     locate: locate === 'ring' ? inRing : inBoth,
     find: (name, signal) =>
       directory.find(name, signal).catch(error => {
-        if (!(error instanceof CallFailure) || error.status === 'NOT_FOUND') throw error;
-        const why = `names are looked up in the directory, which cannot be asked (${error.message}); by its id a file is found over the ring`;
-        throw new CallFailure(error.status, 'PEER_NAMES', why, { cause: error });
+        if (error instanceof CallFailure && error.status !== 'UNAVAILABLE' && error.status !== 'DEADLINE_EXCEEDED')
+          throw error;
+        const why = `names are looked up in the directory, which cannot be asked (${messageOf(error)}); by its id a file is found over the ring`;
+        throw new CallFailure('UNAVAILABLE', 'PEER_NAMES', why, { cause: error });
       }),
   };
 }
