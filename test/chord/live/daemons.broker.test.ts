@@ -29,6 +29,7 @@ describe('nodes that join through an address', () => {
       () => third.ring.show({}),
       ({ nodes, isWhole }) => nodes.length === 3 && isWhole,
     );
+    expect((await first.owner.status({})).parts.map(({ name }) => name)).toEqual(['ring']);
     await first.ring.put({ key: 'greeting', value: Buffer.from('hello'), lifeMs: 0 });
     for (const { ring } of [first, second, third])
       expect((await ring.get({ key: 'greeting' })).value.toString()).toBe('hello');

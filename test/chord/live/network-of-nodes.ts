@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { ChordServiceDefinition } from '../../../proto/gen/warren/chord/v1/chord.ts';
 import type { Client } from '../../../services/lib/rpc/definition.ts';
-import { type DaemonProcess, type JoinedHome, type Network, spawnDaemon } from '../../member/network.ts';
+import { type DaemonProcess, type JoinedHome, type Network, spawnDaemonOf } from '../../member/network.ts';
 
 export interface RingProcess extends DaemonProcess {
   readonly home: JoinedHome;
@@ -11,10 +11,20 @@ export interface RingProcess extends DaemonProcess {
   rest(): Promise<string>;
 }
 
-/** A daemon with a node of the ring, as a process of its own. */
+/** `warren chord`: a node of the ring and nothing else, as a process of its own. */
 export async function spawnNode(network: Network, ...more: string[]): Promise<RingProcess> {
   const home = await network.join('ann');
-  const daemon = await spawnDaemon(home.dir, '--port', '0', '--ring-port', '0', '--host', '127.0.0.1', ...more);
+  const daemon = await spawnDaemonOf(
+    'chord',
+    home.dir,
+    '--port',
+    '0',
+    '--ring-port',
+    '0',
+    '--host',
+    '127.0.0.1',
+    ...more,
+  );
   onTestFinished(async () => {
     daemon.connection.close();
     await daemon.process[Symbol.asyncDispose]();
