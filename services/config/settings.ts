@@ -414,8 +414,8 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
-  'member.locate': setting(choice('directory', 'ring', 'both'), 'both', {
-    doc: 'Where members that have a file are looked for: both asks both at once, and one that answers is enough. Names and words the directory alone knows.',
+  'member.locate': setting(choice('directory', 'ring', 'both'), 'directory', {
+    doc: 'Where members that have a file are looked for: both asks both at once, and one that answers is enough. Names and words the directory alone knows. With ring or both, what is shared is told to the ring as well.',
     flag: { name: 'locate', value: 'WHERE' },
     commands: members,
   }),

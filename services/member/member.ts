@@ -127,7 +127,7 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: MemberOptions): StartPart[] {
+function partsOf({ ring, isRingOnly, share, originPort, locate = 'directory' }: MemberOptions): StartPart[] {
   let part: RingPart | undefined;
   const startTheRing: StartPart = async host => {
     part = await startRing(host, ring);
@@ -135,7 +135,7 @@ function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: Membe
   };
   if (isRingOnly) return [startTheRing];
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  const inRing = providersLater(() => part?.providers);
+  const inRing = locate === 'directory' ? undefined : providersLater(() => part?.providers);
   return [startTheRing, host => startPeer(host, { share, originPort, announcing, ring: inRing, locate })];
 }
 

@@ -73,7 +73,7 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     const announcing = announcer;
     ends.push(() => announcing.close());
 
-    const { ring, locate = 'both' } = options;
+    const { ring, locate = 'directory' } = options;
     if (ring !== undefined) {
       const providing = new Provider({ ring, index, warn });
       provider = providing;

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { messageOf } from '../lib/failure.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
@@ -12,6 +13,10 @@ export interface Ring {
   withdraw(id: string): Promise<void>;
   providers(id: string): Promise<readonly MemberId[]>;
 }
+
+/** How long the ring may take, when the directory knows nobody; and how long the slower of both when the other does. Milliseconds. */
+const ringMs = 4_000;
+const graceMs = 200;
 
 /** Where to look for who has a file. */
 export type Locate = 'directory' | 'ring' | 'both';
@@ -39,12 +44,18 @@ export function createLocator(
   };
 
   const inBoth = async (id: ContentId, signal?: AbortSignal): Promise<FoundContent[]> => {
-    const [first, second] = await Promise.allSettled([directory.locate(id, signal), inRing(id)]);
-    const found = [first, second].flatMap(each => (each.status === 'fulfilled' ? each.value : []));
-    if (found.length === 0 && first.status === 'rejected') throw first.reason;
-    const byMember = new Map<MemberId, FoundContent>();
-    for (const each of found) if (!byMember.has(each.contact.memberId)) byMember.set(each.contact.memberId, each);
-    return [...byMember.values()];
+    const ways = [directory.locate(id, signal), within(inRing(id), ringMs)];
+    const all = Promise.allSettled(ways);
+    try {
+      // Whoever knows somebody first; the other gets a moment to add to it.
+      const first = await Promise.any(ways);
+      const both = await within(all, graceMs).catch(() => []);
+      const found = [first, ...both.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))].flat();
+      return [...new Map(found.toReversed().map(each => [each.contact.memberId, each])).values()];
+    } catch {
+      const [said] = await all;
+      throw said?.status === 'rejected' ? said.reason : new Error('nobody answered');
+    }
   };
 
   return {
@@ -58,6 +69,20 @@ export function createLocator(
         throw new CallFailure('UNAVAILABLE', 'PEER_NAMES', why, { cause: error });
       }),
   };
+}
+
+/** Rejects when it takes longer; what it does goes on. */
+async function within<T>(act: Promise<T>, ms: number): Promise<T> {
+  const stop = new AbortController();
+  const late = wait(ms, undefined, { signal: stop.signal }).then(
+    () => Promise.reject(new CallFailure('DEADLINE_EXCEEDED', 'RING_SLOW', 'the ring has not answered yet')),
+    () => act,
+  );
+  try {
+    return await Promise.race([act, late]);
+  } finally {
+    stop.abort();
+  }
 }
 
 /** More are not told to the ring, which would have to hear of each again every few minutes. */

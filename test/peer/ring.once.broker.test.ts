@@ -5,14 +5,16 @@ import { Network } from '../directory/network-of-processes.ts';
 import { ownBroker } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import { sampleContent } from './parts/content.ts';
-import { done, type Member, sha256Of, startMembers } from './parts/member.ts';
+import { done, Member, sha256Of } from './parts/member.ts';
 
 let network: Network;
 let members: Member[] = [];
 
 beforeAll(async () => {
   network = await Network.start(await ownBroker({ management: true }));
-  members = await startMembers(network, 'ann', 'bob', 'cid');
+  members = await Promise.all(
+    ['ann', 'bob', 'cid'].map(async user => (await Member.join(network, user)).start(['--locate', 'both'])),
+  );
 }, 120_000);
 afterAll(async () => {
   await Promise.all(members.map(member => member.kill()));
