@@ -4,6 +4,7 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Contents } from './contents.ts';
+import { diskFailure } from './disk-failure.ts';
 import { DownloadFile, type DownloadPlace } from './download-file.ts';
 import type { Manifest } from './fetch-manifest.ts';
 import { FilePull } from './file-pull.ts';
@@ -152,7 +153,13 @@ export class ContentPull {
     if (noted === undefined) {
       const manifest = this.#knownManifest() ?? (await Promise.race([this.#sources.manifest, this.#failed.promise]));
       check?.(manifest.head);
-      noted = place.unfinished.begin({ id, ...manifest, path, now: host.now() });
+      noted = await this.#whenDiskLets(async () => {
+        try {
+          return place.unfinished.begin({ id, ...manifest, path, now: host.now() });
+        } catch (error) {
+          throw diskFailure(error, 'the index');
+        }
+      });
       if (this.#isPaused) this.#noteState('paused');
     } else check?.(noted.head);
     const { head } = noted;
