@@ -31,6 +31,8 @@ const remembered = 1_000;
 export class Offers {
   readonly #needs: OfferNeeds;
   readonly #ended = new Map<string, OfferResponse>();
+  /** Looked at just now: another offer of the same, with another length, must not begin on the promise of the first. */
+  readonly #looked = new Set<ContentId>();
 
   constructor(needs: OfferNeeds) {
     this.#needs = needs;
@@ -52,16 +54,27 @@ export class Offers {
     if (ended !== undefined) return ended;
     if (isHeld(fileId)) return held;
     if (limits.quota.bytes === 0) return refused('POLICY', 'this member takes no offers');
+    // Whoever offers asks again.
+    if (this.#looked.has(fileId)) return pulling;
     const why = limits.quota.promise(fileId, length);
     if (why !== undefined)
       return refused(why, why === 'BUSY' ? 'too many offers at once' : 'more than may be brought here by offers');
-    if (!(await hasRoom(length))) {
-      limits.settleOffer(fileId, false);
-      return refused('DISK_FULL', 'there is no room for it on the disk');
+    this.#looked.add(fileId);
+    let contact: Contact;
+    try {
+      if (!(await hasRoom(length))) {
+        limits.settleOffer(fileId, false);
+        return refused('DISK_FULL', 'there is no room for it on the disk');
+      }
+      contact = (await locator.contactOf(from)) ?? { memberId: from, name: shortId(from), addresses: [] };
+    } finally {
+      this.#looked.delete(fileId);
     }
-    const contact = (await locator.contactOf(from)) ?? { memberId: from, name: shortId(from), addresses: [] };
-    // Another offer of it may have come meanwhile.
-    if (running(fileId) !== undefined) return pulling;
+    // The owner may have asked for it meanwhile.
+    if (running(fileId) !== undefined) {
+      limits.settleOffer(fileId, false);
+      return pulling;
+    }
     const transfer = begin({ id: fileId, path: name as SharePath, from: [contact], mostBytes: length });
     void transfer.done.then(view => {
       const hasCome = view.state === TransferPhase.TRANSFER_PHASE_DONE;
