@@ -26,6 +26,11 @@ export interface OfferNeeds {
 
 /** How an offer that was taken ended is remembered for so many. */
 const remembered = 1_000;
+/** So many that one member has offered are on their way at a time. */
+const offersOfOne = 4;
+/** An offer of which nobody is found, and nothing comes, for so long is given up; in milliseconds. */
+const givenUpMs = 10 * 60_000;
+const lookMs = 60_000;
 
 /** What others want us to have. Each is checked before anything of it is asked for. */
 export class Offers {
@@ -33,6 +38,7 @@ export class Offers {
   readonly #ended = new Map<string, OfferResponse>();
   /** Looked at just now: another offer of the same, with another length, must not begin on the promise of the first. */
   readonly #looked = new Set<ContentId>();
+  readonly #taken = new Map<MemberId, number>();
 
   constructor(needs: OfferNeeds) {
     this.#needs = needs;
@@ -56,6 +62,7 @@ export class Offers {
     if (limits.quota.bytes === 0) return refused('POLICY', 'this member takes no offers');
     // Whoever offers asks again.
     if (this.#looked.has(fileId)) return pulling;
+    if ((this.#taken.get(from) ?? 0) >= offersOfOne) return refused('BUSY', 'too many offers at once');
     const why = limits.quota.promise(fileId, length);
     if (why !== undefined)
       return refused(why, why === 'BUSY' ? 'too many offers at once' : 'more than may be brought here by offers');
@@ -76,13 +83,23 @@ export class Offers {
       return pulling;
     }
     const transfer = begin({ id: fileId, path: name as SharePath, from: [contact], mostBytes: length });
+    this.#count(from, 1);
+    const giveUp = givesUp(transfer);
     void transfer.done.then(view => {
+      clearInterval(giveUp);
+      this.#count(from, -1);
       const hasCome = view.state === TransferPhase.TRANSFER_PHASE_DONE;
       limits.settleOffer(fileId, hasCome);
       const answer = hasCome ? held : refused(view.reason || 'CANCELLED', view.detail || 'it was cancelled there');
       if (isOver(view)) this.#remember(key, answer);
     });
     return pulling;
+  }
+
+  #count(from: MemberId, by: 1 | -1): void {
+    const count = (this.#taken.get(from) ?? 0) + by;
+    if (count > 0) this.#taken.set(from, count);
+    else this.#taken.delete(from);
   }
 
   #remember(key: string, answer: OfferResponse): void {
@@ -92,6 +109,20 @@ export class Offers {
       this.#ended.delete(oldest);
     }
   }
+}
+
+/** What is offered and never sent must not keep others' offers out. */
+function givesUp(transfer: OwnTransfer): NodeJS.Timeout {
+  let verified = -1;
+  let idleMs = 0;
+  const timer = setInterval(() => {
+    const now = transfer.view();
+    const isIdle = now.state === TransferPhase.TRANSFER_PHASE_LOCATING && now.verified === verified;
+    verified = now.verified;
+    idleMs = isIdle ? idleMs + lookMs : 0;
+    if (idleMs >= givenUpMs) void transfer.cancel();
+  }, lookMs);
+  return timer.unref();
 }
 
 const held: OfferResponse = { verdict: OfferVerdict.OFFER_VERDICT_HELD, reason: '', detail: '' };
