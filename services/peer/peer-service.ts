@@ -17,7 +17,7 @@ import type { OwnTransfer } from './transfer.ts';
 import type { Transfers } from './transfers.ts';
 
 export interface PeerNeeds {
-  readonly host: Pick<MemberHost, 'directory' | 'id'>;
+  readonly host: Pick<MemberHost, 'directory' | 'id' | 'dataDir'>;
   readonly index: ContentIndex;
   readonly share: Share;
   readonly transfers: Transfers;
@@ -170,7 +170,7 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
 
     async share({ from, to }) {
       const name = to || splitPath(from.replace(/\/+$/, '')).name;
-      const path = await answered(copyIntoShare({ root: share.root, platform }, from, name));
+      const path = await answered(copyIntoShare({ root: share.root, dataDir: host.dataDir, platform }, from, name));
       share.look(splitPath(path).folder);
       return { path };
     },

@@ -55,7 +55,11 @@ function takesOffers() {
         noted.isCancelled = true;
         end(TransferPhase.TRANSFER_PHASE_CANCELLED);
       };
-      const transfer = { id, done: promise, view: () => view, cancel } as OwnTransfer;
+      const nothing = (): void => {};
+      const transfer: OwnTransfer = {
+        ...{ id, done: promise, view: () => view, cancel, close: cancel },
+        ...{ pause: nothing, resume: nothing, measure: nothing },
+      };
       running.set(id, transfer);
       return transfer;
     },
