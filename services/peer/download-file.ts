@@ -187,6 +187,8 @@ export class DownloadFile {
     this.#index.transaction(() => {
       this.#index.linkFile(path, this.#content, { stamp: stampOf(stats), modifiedMs: Number(stats.mtimeMs) });
       this.#unfinished.end(this.id);
+      // Or it would be asked for again after a restart, and get one more name.
+      this.#index.sql('DELETE FROM asked WHERE id = ?').run(this.id);
     });
   }
 
@@ -221,6 +223,12 @@ export async function removeStrays({ root, unfinished }: DownloadPlace): Promise
   for (const name of await readdir(dir).catch(() => [])) {
     if (!known.has(name)) await rm(join(dir, name), { force: true, recursive: true });
   }
+}
+
+/** Nothing is left of a download that is not open. */
+export async function dropUnfinished({ root, unfinished }: DownloadPlace, id: Unfinished['id']): Promise<void> {
+  unfinished.end(id);
+  await rm(join(partialDir(root), id), { force: true });
 }
 
 /** Whether the disk has so many bytes, for a transfer that is held because it had not. */

@@ -7,6 +7,7 @@ import {
 import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { type ContentPull, type PullNeeds, reasonOf } from './content-pull.ts';
+import { dropUnfinished } from './download-file.ts';
 import { makeFolders } from './final-place.ts';
 import type { ListingEntry } from './listing.ts';
 import type { Contact } from './locator.ts';
@@ -22,6 +23,8 @@ export interface DownloadNeeds extends PullNeeds {
   readonly platform: Platform;
   /** Something is to be seen. */
   readonly onChange: () => void;
+  /** Its owner has paused it, or let it go on. */
+  readonly onSteered: (isPaused: boolean) => void;
 }
 
 export interface DownloadRequest {
@@ -87,6 +90,7 @@ export class Download implements OwnTransfer {
     if (this.#end !== undefined) return;
     this.#isPaused = true;
     for (const pull of this.#pulls) pull.pause();
+    this.#needs.onSteered(true);
     this.#needs.onChange();
   }
 
@@ -94,6 +98,7 @@ export class Download implements OwnTransfer {
     if (this.#end !== undefined) return;
     this.#isPaused = false;
     for (const pull of this.#pulls) pull.resume();
+    this.#needs.onSteered(false);
     this.#steered.happened();
     this.#needs.onChange();
   }
@@ -102,6 +107,10 @@ export class Download implements OwnTransfer {
     this.#over.abort();
     await Promise.all([...this.#pulls].map(pull => pull.cancel()));
     await this.done;
+    // Files of a folder that had begun before a restart, and not again since.
+    const { pulls, place } = this.#needs;
+    for (const { id, path } of place.unfinished.list())
+      if (path.startsWith(`${this.#request.path}/`) && pulls.find(id) === undefined) await dropUnfinished(place, id);
   }
 
   async close(): Promise<void> {

@@ -83,6 +83,19 @@ export class Offers {
       return pulling;
     }
     const transfer = begin({ id: fileId, path: name as SharePath, from: [contact], mostBytes: length });
+    this.#follow(transfer, fileId, from);
+    return pulling;
+  }
+
+  /** One that was taken before the daemon started again. @param length that was promised, in bytes */
+  resume(transfer: OwnTransfer, { id, from, length }: { id: ContentId; from: MemberId; length: number }): void {
+    this.#needs.limits.quota.promise(id, length);
+    this.#follow(transfer, id, from);
+  }
+
+  #follow(transfer: OwnTransfer, fileId: ContentId, from: MemberId): void {
+    const { limits } = this.#needs;
+    const key = `${from} ${fileId}`;
     this.#count(from, 1);
     const giveUp = givesUp(transfer);
     void transfer.done.then(view => {
@@ -93,7 +106,6 @@ export class Offers {
       const answer = hasCome ? held : refused(view.reason || 'CANCELLED', view.detail || 'it was cancelled there');
       if (isOver(view)) this.#remember(key, answer);
     });
-    return pulling;
   }
 
   #count(from: MemberId, by: 1 | -1): void {

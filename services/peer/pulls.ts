@@ -2,6 +2,7 @@ import { Failure } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
 import { ContentPull, type Obtained, type PullNeeds, type PullRequest } from './content-pull.ts';
 import { copyHeld } from './copy-held.ts';
+import { dropUnfinished } from './download-file.ts';
 import { findListing } from './folder-ids.ts';
 import { decodeListing } from './listing.ts';
 import type { ContentId } from './merkle.ts';
@@ -44,9 +45,11 @@ export class Pulls {
       const content = place.index.manifests.find(id);
       if (content !== undefined) {
         try {
+          check?.(content.head);
           const copied = await this.#copy(id, path);
           if (copied !== undefined) {
-            check?.(content.head);
+            // It came in another way than it was being pulled.
+            if (place.unfinished.find(id) !== undefined) await dropUnfinished(place, id);
             return { kind: 'file', path: copied };
           }
           events.held(undefined);
