@@ -39,7 +39,7 @@ export class Pulls {
     while (!signal.aborted) {
       const running = this.#active.get(id);
       if (running !== undefined) {
-        await running.done.catch(() => {});
+        await ended(running, signal);
         continue;
       }
       const content = place.index.manifests.find(id);
@@ -62,8 +62,8 @@ export class Pulls {
         const listing = findListing(place.index, id);
         if (listing !== undefined) return { kind: 'folder', entries: decodeListing(listing) };
       }
-      // Somebody else may have begun while that was looked at.
-      if (this.#active.has(id)) continue;
+      // Somebody else may have begun while that was looked at, or it is not wanted any more.
+      if (this.#active.has(id) || signal.aborted) continue;
       const pull = new ContentPull(this.#needs, request);
       this.#active.set(id, pull);
       events.pulls(pull);
@@ -86,4 +86,13 @@ export class Pulls {
     );
     return copying;
   }
+}
+
+/** Resolves as well when the signal aborts: a pull of somebody else's can take as long as it likes. */
+async function ended(pull: ContentPull, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  const abort = (): void => aborted.resolve();
+  signal.addEventListener('abort', abort);
+  await Promise.race([pull.done.catch(() => {}), aborted.promise]);
+  signal.removeEventListener('abort', abort);
 }

@@ -1,0 +1,79 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
+import { CallFailure } from '../../services/lib/rpc/call-failure.ts';
+import { ContentIndex } from '../../services/peer/content-index.ts';
+import type { ContentPull, PullNeeds } from '../../services/peer/content-pull.ts';
+import { Contents } from '../../services/peer/contents.ts';
+import { Limits } from '../../services/peer/limits.ts';
+import { Pulls } from '../../services/peer/pulls.ts';
+import type { SharePath } from '../../services/peer/share-path.ts';
+import { UnfinishedDownloads } from '../../services/peer/unfinished.ts';
+import { sampleContent } from './parts/content.ts';
+
+const content = sampleContent(1_000);
+let dir: string;
+let root: string;
+let index: ContentIndex;
+let begun: ContentPull[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'warren-pulls-'));
+  root = join(dir, 'share');
+  mkdirSync(root);
+  index = new ContentIndex(join(dir, 'data'));
+  begun = [];
+});
+
+afterEach(async () => {
+  await Promise.all(begun.map(pull => pull.close()));
+  index.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Of a member that finds nobody. */
+function alone(): Pulls {
+  const away = async (): Promise<never> => {
+    throw new CallFailure('UNAVAILABLE', 'AWAY', 'nobody answers');
+  };
+  const clock = (): number => performance.now();
+  const needs: PullNeeds = {
+    host: { id: '1'.repeat(64) as MemberId, dial: away, clock, now: Date.now, random: Math.random, warn: () => {} },
+    place: { root, index, unfinished: new UnfinishedDownloads(index) },
+    contents: new Contents({ root, index, onChanged: () => {} }),
+    locator: { known: () => [], locate: away, find: away, contactOf: async () => undefined },
+    limits: new Limits(index, clock),
+  };
+  return new Pulls(needs);
+}
+
+function obtain(pulls: Pulls, path: string, signal: AbortSignal) {
+  const request = { id: content.id, path: path as SharePath, transferId: path, from: [], isPaused: false };
+  return pulls.obtain(request, { pulls: pull => begun.push(pull), held: () => {} }, signal);
+}
+
+test('who waits for what another one pulls can be called off', async () => {
+  const pulls = alone();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const pulling = obtain(pulls, 'one', first.signal);
+  const waiting = obtain(pulls, 'two', second.signal);
+  expect(begun).toHaveLength(1);
+  second.abort();
+  await expect(waiting).rejects.toMatchObject({ code: 'PEER_CANCELLED' });
+  await begun[0]?.cancel();
+  await expect(pulling).rejects.toMatchObject({ code: 'PEER_CANCELLED' });
+});
+
+test('what is called off while it is looked whether it is here is not pulled afterwards', async () => {
+  // In the index, and another file by now.
+  writeFileSync(join(root, 'held'), 'changed');
+  const { bytes, leaves } = content;
+  index.transaction(() => index.setFile('held', { length: bytes.length, stamp: 'old', modifiedMs: 0, leaves }));
+  const wanted = new AbortController();
+  const obtaining = obtain(alone(), 'one', wanted.signal);
+  wanted.abort();
+  await expect(obtaining).rejects.toMatchObject({ code: 'PEER_CANCELLED' });
+  expect(begun).toEqual([]);
+});
