@@ -24,6 +24,8 @@ const directAgainMs = 5_000;
 /** News of one source are taken so often at most. */
 const newsMs = 10;
 const mostSources = 64;
+/** Who is only known from what a source says must not keep out whom the directory names. */
+const mostHearsay = 32;
 const mostRunsTold = 1_024;
 
 /** What sources are told to. */
@@ -37,6 +39,8 @@ interface Source {
   banned: string | undefined;
   detail: string;
   relayed: number;
+  /** Named by another source, and by nobody else. */
+  isHearsay: boolean;
   /** Ends the present watch, to begin another one at once. */
   turn: AbortController;
 }
@@ -79,17 +83,19 @@ export class PullSources {
     return this.#manifest.promise;
   }
 
-  add(contact: Contact): void {
+  add(contact: Contact, isHearsay = false): void {
     const { own, signal } = this.#needs;
-    if (contact.memberId === own || signal.aborted || this.#sources.size >= mostSources) return;
+    if (contact.memberId === own || signal.aborted) return;
     const known = this.#sources.get(contact.memberId);
     if (known !== undefined) {
       if (contact.addresses.length > 0) known.contact = contact;
+      known.isHearsay &&= isHearsay;
       return;
     }
+    if (this.#sources.size >= mostSources || (isHearsay && !this.#hearsMore)) return;
     const source: Source = {
       ...{ contact, link: undefined, client: undefined, isThere: false, banned: undefined },
-      ...{ detail: '', relayed: 0, turn: new AbortController() },
+      ...{ detail: '', relayed: 0, isHearsay, turn: new AbortController() },
     };
     this.#sources.set(contact.memberId, source);
     void this.#follow(source);
@@ -101,6 +107,12 @@ export class PullSources {
     this.#length = length;
     this.#hasManifest = true;
     this.#attached.resolve();
+  }
+
+  get #hearsMore(): boolean {
+    let count = 0;
+    for (const { isHearsay } of this.#sources.values()) if (isHearsay) count++;
+    return count < mostHearsay;
   }
 
   get count(): number {
@@ -225,9 +237,9 @@ export class PullSources {
         isWell();
       }
       for (const other of holding.others.slice(0, mostSources)) {
-        if (!isMemberId(other) || this.#sources.has(other) || this.#sources.size >= mostSources) continue;
+        if (!isMemberId(other) || this.#sources.has(other) || !this.#hearsMore) continue;
         const found = await locator.contactOf(other);
-        this.add(found ?? { memberId: other, name: shortId(other), addresses: [] });
+        this.add(found ?? { memberId: other, name: shortId(other), addresses: [] }, true);
       }
       await pause(newsMs, signal);
     }
