@@ -39,6 +39,8 @@ export interface DownloadRequest {
 
 /** Files of one folder on their way at a time. */
 const filesAtOnce = 8;
+/** Files and folders of one download, and of one that was offered: those without bytes cost room and time too. */
+const mostEntries = { asked: 1_000_000, offered: 10_000 };
 
 interface Task {
   readonly id: ContentId;
@@ -60,6 +62,7 @@ export class Download implements OwnTransfer {
   readonly #gave = new Map<string, SourceProgress>();
   #tasks: Task[];
   #isPaused: boolean;
+  #entries = 0;
   #kind: 'file' | 'folder' | undefined;
   #length = 0;
   #finished = 0;
@@ -295,6 +298,9 @@ export class Download implements OwnTransfer {
         throw new Failure('PEER_OFFER', `${path} has more bytes than were offered`);
     } else if (own.size !== size)
       throw new Failure('PEER_LISTING', `the folder above says something else of ${path} than its listing`);
+    this.#entries += entries.length;
+    if (this.#entries > (this.#request.mostBytes === undefined ? mostEntries.asked : mostEntries.offered))
+      throw new Failure('PEER_OFFER', `there are too many files and folders in ${this.#request.path}`);
     // Every name is looked at before anything is done with one.
     const tasks = entries.map(
       (entry): Task => ({ id: entry.id, path: parseSharePath(joinPath(path, entry.name), platform), entry }),

@@ -1,13 +1,17 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TransferPhase } from '../../proto/gen/warren/peer/v1/peer.ts';
 import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import { CallFailure } from '../../services/lib/rpc/call-failure.ts';
 import { ContentIndex } from '../../services/peer/content-index.ts';
 import type { ContentPull, PullNeeds } from '../../services/peer/content-pull.ts';
 import { Contents } from '../../services/peer/contents.ts';
+import { Download } from '../../services/peer/download.ts';
+import { updateFolderIds } from '../../services/peer/folder-ids.ts';
 import { Limits } from '../../services/peer/limits.ts';
+import type { ContentId } from '../../services/peer/merkle.ts';
 import { Pulls } from '../../services/peer/pulls.ts';
 import type { SharePath } from '../../services/peer/share-path.ts';
 import { UnfinishedDownloads } from '../../services/peer/unfinished.ts';
@@ -34,19 +38,22 @@ afterEach(async () => {
 });
 
 /** Of a member that finds nobody. */
-function alone(): Pulls {
+function needsOfOne(): PullNeeds {
   const away = async (): Promise<never> => {
     throw new CallFailure('UNAVAILABLE', 'AWAY', 'nobody answers');
   };
   const clock = (): number => performance.now();
-  const needs: PullNeeds = {
+  return {
     host: { id: '1'.repeat(64) as MemberId, dial: away, clock, now: Date.now, random: Math.random, warn: () => {} },
     place: { root, index, unfinished: new UnfinishedDownloads(index) },
     contents: new Contents({ root, index, onChanged: () => {} }),
     locator: { known: () => [], locate: away, find: away, contactOf: async () => undefined },
     limits: new Limits(index, clock),
   };
-  return new Pulls(needs);
+}
+
+function alone(): Pulls {
+  return new Pulls(needsOfOne());
 }
 
 function obtain(pulls: Pulls, path: string, signal: AbortSignal) {
@@ -76,4 +83,19 @@ test('what is called off while it is looked whether it is here is not pulled aft
   wanted.abort();
   await expect(obtaining).rejects.toMatchObject({ code: 'PEER_CANCELLED' });
   expect(begun).toEqual([]);
+});
+
+test('an offer without bytes cannot bring files without end', async () => {
+  const empty = { length: 0, stamp: 'old', modifiedMs: 0, leaves: new Uint8Array() };
+  index.transaction(() => {
+    for (let at = 0; at <= 10_000; at++) index.setFile(`many/${at}`, empty);
+  });
+  await updateFolderIds(index, new AbortController().signal);
+  const id = index.factsOf('many')?.id as ContentId;
+  const download = new Download(
+    { ...needsOfOne(), pulls: alone(), platform: 'posix', onChange: () => {}, onSteered: () => {} },
+    { id, path: 'gift' as SharePath, transferId: 'x', from: [], mostBytes: 0 },
+  );
+  expect(await download.done).toMatchObject({ state: TransferPhase.TRANSFER_PHASE_FAILED, reason: 'OFFER' });
+  expect(readdirSync(root)).toEqual([]);
 });
