@@ -27,6 +27,8 @@ const mostSources = 64;
 /** Who is only known from what a source says must not keep out whom the directory names. */
 const mostHearsay = 32;
 const mostRunsTold = 1_024;
+/** A piece may be on its way to several. */
+const mostTimesTold = 8;
 
 /** What sources are told to. */
 type Sourced = Pick<FilePull<unknown>, 'join' | 'holding' | 'leave' | 'sources'>;
@@ -246,11 +248,8 @@ export class PullSources {
   }
 
   #news(memberId: MemberId, { added, coming, isComplete }: Holding): void {
-    this.#pull?.holding(memberId, {
-      added: added.slice(0, mostRunsTold),
-      coming: coming.slice(0, mostRunsTold),
-      isComplete,
-    });
+    const pieces = pieceCount(this.#length);
+    this.#pull?.holding(memberId, { added: bounded(added, pieces), coming: bounded(coming, pieces), isComplete });
   }
 
   /** While it goes through the broker, straight is tried again; when that works, it takes over. */
@@ -268,6 +267,16 @@ export class PullSources {
       return;
     }
   }
+}
+
+/** Each piece of each run is counted, so what is said again and again costs time. */
+function bounded(runs: readonly PieceRun[], pieces: number): PieceRun[] {
+  let left = pieces * mostTimesTold;
+  const taken = runs.slice(0, mostRunsTold).findIndex(({ first, count }) => {
+    left -= Math.max(1, Math.min(count, pieces - first));
+    return left < 0;
+  });
+  return runs.slice(0, taken < 0 ? mostRunsTold : taken);
 }
 
 function stateOf(isBanned: boolean, isThere: boolean, mode: string | undefined, requests: number): SourceState {

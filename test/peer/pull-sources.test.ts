@@ -12,7 +12,7 @@ function member(number: number): MemberId {
 }
 
 /** A source that says of itself what it is given, again and again. */
-function sourcesThat(say: () => Partial<Holding>): PullSources {
+function sourcesThat(say: () => Partial<Holding>, heard: (coming: number) => void = () => {}): PullSources {
   const over = new AbortController();
   onTestFinished(() => over.abort());
   const client = {
@@ -32,7 +32,10 @@ function sourcesThat(say: () => Partial<Holding>): PullSources {
     locator: { known: () => [], locate: async () => [], find: async () => [], contactOf: async () => undefined },
   };
   const sources = new PullSources(needs);
-  sources.attach({ join() {}, holding() {}, leave() {}, sources: () => [] }, content.head.length);
+  sources.attach(
+    { join() {}, holding: (_source, { coming }) => heard(coming.length), leave() {}, sources: () => [] },
+    content.head.length,
+  );
   sources.add({ memberId: member(1), name: 'liar', addresses: [] });
   return sources;
 }
@@ -47,4 +50,18 @@ test('a source that names strangers without end does not keep out whom the direc
   expect(sources.count).toBe(33);
   sources.add({ memberId: member(1_000_000), name: 'honest', addresses: [] });
   expect(sources.count).toBe(34);
+});
+
+test('a source that says the same pieces again and again is not counted through', async () => {
+  const heard: number[] = [];
+  const again = Array.from({ length: 1_024 }, () => ({ first: 0, count: 2 ** 32 - 1 }));
+  sourcesThat(
+    () => ({ coming: again }),
+    coming => heard.push(coming),
+  );
+  await until(
+    async () => heard.length,
+    count => count > 2,
+  );
+  expect(Math.max(...heard)).toBe(8);
 });
