@@ -8,6 +8,7 @@ import { diskFailure } from './disk-failure.ts';
 import { DownloadFile, type DownloadPlace } from './download-file.ts';
 import type { Manifest } from './fetch-manifest.ts';
 import { FilePull } from './file-pull.ts';
+import { checkFolders } from './final-place.ts';
 import type { Limits } from './limits.ts';
 import { decodeListing, type ListingEntry } from './listing.ts';
 import type { Contact, Locator } from './locator.ts';
@@ -147,6 +148,7 @@ export class ContentPull {
   async #run(): Promise<Obtained> {
     const { place, contents, limits, host } = this.#needs;
     const { id, path, from, check } = this.#request;
+    await checkFolders(place.root, path);
     for (const contact of from) this.#sources.add(contact);
     void this.#locate(from.length > 0);
     let noted = place.unfinished.find(id);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -98,4 +98,15 @@ test('an offer without bytes cannot bring files without end', async () => {
   );
   expect(await download.done).toMatchObject({ state: TransferPhase.TRANSFER_PHASE_FAILED, reason: 'OFFER' });
   expect(readdirSync(root)).toEqual([]);
+});
+
+test('a path that cannot be is said before anything is pulled for it', async () => {
+  writeFileSync(join(root, 'file'), '');
+  symlinkSync(dir, join(root, 'link'));
+  const wanted = new AbortController();
+  for (const [path, code] of [
+    ['file/one', 'PEER_PATH_TAKEN'],
+    ['link/one', 'PEER_PATH_LINK'],
+  ] as const)
+    await expect(obtain(alone(), path, wanted.signal)).rejects.toMatchObject({ code });
 });
