@@ -8,6 +8,8 @@ const here = await brokersHere(process.env);
 const long = process.env.WARREN_LONG ? [] : ['test/**/*.long.test.ts'];
 const reporter = brokerReporter(here);
 const integration = ['test/**/*.broker.test.ts'];
+// What is beyond the broker, and takes long: on the embedded one, and by `npm run test:long` on all.
+const once = process.env.WARREN_LONG ? [] : ['test/**/*.once.broker.test.ts'];
 const acceptance = ['test/compose/**/*.test.ts'];
 // Two cores. Files, not tests within a file, run side by side.
 const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 60_000 };
@@ -39,6 +41,7 @@ export default defineConfig({
           ...common,
           name,
           include: integration,
+          exclude: name === 'embedded' ? [] : once,
           // After the unit tests, which say what is wrong sooner.
           sequence: { groupOrder: 1 },
           globalSetup: join(import.meta.dirname, 'test/support', globalSetup),

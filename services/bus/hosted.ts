@@ -60,6 +60,11 @@ export interface MemberHost {
    * @throws CallFailure MEMBER_REVOKED
    */
   dial(member: MemberId, addresses: readonly string[]): Promise<MemberLink>;
+  /**
+   * Who is at an address (`host:port`), as it says itself; `dial` then checks it.
+   * @throws CallFailure UNAVAILABLE, DEADLINE_EXCEEDED
+   */
+  identify(address: string): Promise<MemberId>;
   /** Where this member can be dialled; none: through the broker only. */
   addresses(): readonly string[];
   /** The data directory; a part makes itself one folder in it, 0700. */

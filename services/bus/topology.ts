@@ -135,6 +135,7 @@ export const messages = {
     why: 'said once; lost, the directory is wrong until the next snapshot',
   },
   'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
+  'warren.chord.v1.RingEvent': { exchange: 'chord.events', persistent: false, why: 'timers repair what was missed' },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 

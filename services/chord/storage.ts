@@ -154,7 +154,10 @@ export class RingStorage {
       }
       case 'fetch': {
         const { key, kind } = request as RingCalls['fetch']['request'];
-        return { records: this.store.of(key, kind, now), isSettledOwner: this.#repair.isSettled(key) };
+        const isSettledOwner = this.#repair.isSettled(key);
+        // A comparison failed: whoever asks would have to wait for the next one.
+        if (!isSettledOwner && this.#node.owns(key)) this.#repair.soon();
+        return { records: this.store.of(key, kind, now), isSettledOwner };
       }
       case 'reconcile': {
         const asked = request as RingCalls['reconcile']['request'];
@@ -233,7 +236,7 @@ export class RingStorage {
     attempt: (holders: Holders) => Promise<T | undefined>,
   ): Promise<T> {
     const { clock, random } = this.#ports;
-    for (let wait = backoffMs; ; wait = Math.min(2 * wait, 10 * backoffMs)) {
+    for (let wait = backoffMs; ; wait = Math.min(2 * wait, 4 * backoffMs)) {
       const found = await this.#node.lookup(key).catch(error => {
         if (!this.#node.isMember) throw error;
         return undefined;

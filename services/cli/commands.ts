@@ -1,4 +1,5 @@
 import { broker } from './broker.ts';
+import { chord } from './chord.ts';
 import type { Command } from './command.ts';
 import { configAccounts } from './config-accounts.ts';
 import { configInit } from './config-init.ts';
@@ -14,6 +15,8 @@ import { membersList, membersRevoke } from './members.ts';
 import { namesList, namesResolve, namesWatch } from './names.ts';
 import { naming } from './naming.ts';
 import { proxy } from './proxy.ts';
+import { ringGet, ringLeave, ringLookup, ringPut, ringRemove, ringShow } from './ring/commands.ts';
+import { ringMenu } from './ring/menu.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { usersAdd, usersDisable, usersList, usersPasswd } from './users.ts';
@@ -40,6 +43,14 @@ export const commands: readonly Command[] = [
   membersList,
   membersRevoke,
   member,
+  chord,
+  ringShow,
+  ringLookup,
+  ringPut,
+  ringGet,
+  ringRemove,
+  ringLeave,
+  ringMenu,
   ...filesCommands,
   status,
   health,

@@ -15,6 +15,8 @@ export const commandNames = [
   'join',
   'members',
   'member',
+  'chord',
+  'ring',
   'files',
   'status',
   'config',

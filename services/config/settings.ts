@@ -17,7 +17,8 @@ const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
 const naming: readonly CommandName[] = ['naming'];
-const members: readonly CommandName[] = ['member'];
+const members: readonly CommandName[] = ['member', 'chord'];
+const sharing: readonly CommandName[] = ['member'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
 const ports: Format<readonly number[]> = {
@@ -159,7 +160,7 @@ export const settings = {
     doc: 'Folder for all state, one folder per service inside.',
     env: 'WARREN_DATA',
     flag: { name: 'data', value: 'DIR' },
-    commands: [...bus, 'broker', 'users', 'member', 'files', 'status', 'join', ...enrolling],
+    commands: [...bus, 'broker', 'users', ...members, 'ring', 'files', 'status', 'join', ...enrolling],
   }),
   'log.format': setting(choice('console', 'json', 'off'), 'console', {
     doc: "console: the origin's lines; json: one object a line; off: nothing.",
@@ -406,20 +407,51 @@ export const settings = {
   'member.env_files': setting(list(text), [], {
     doc: "The origin's .env files of a peer (ENV_CLIENT and ENV_SERVER): PSERVER_URL, PSERVER_PORT, PSERVER_LOCAL_URL, SERVER_URL, SERVER_PORT. They count as a settings file.",
     flag: { name: 'env-file', value: 'FILE', repeatable: true },
-    commands: members,
+    commands: sharing,
   }),
   'member.share': setting(optional(text), undefined, {
     doc: 'Folder whose files are shared with other members, and where downloads go; none: `share` in the data directory.',
     flag: { name: 'share', value: 'DIR' },
+    commands: sharing,
+  }),
+  'member.locate': setting(choice('directory', 'ring', 'both'), 'both', {
+    doc: 'Where members that have a file are looked for: both asks both at once, and one that answers is enough. Names and words the directory alone knows.',
+    flag: { name: 'locate', value: 'WHERE' },
     commands: members,
   }),
   'member.samples': setting(optional(integer(1, 3)), undefined, {
     doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
-    commands: members,
+    commands: sharing,
   }),
   'member.origin_port': setting(optional(port), undefined, {
     doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
     flag: { name: 'origin-port', value: 'PORT' },
+    commands: sharing,
+  }),
+  'chord.only': setting(flag, false, {
+    defaultFor: { chord: true },
+    doc: 'Whether the daemon hosts its node of the ring and nothing else: no files.',
+    flag: { name: 'ring-only', value: '', isSwitch: true },
+    commands: members,
+  }),
+  'chord.join': setting(list(text), [], {
+    doc: 'Members to enter the ring through, HOST:PORT of their gRPC servers; none: those that the directory names.',
+    flag: { name: 'join', value: 'ADDRESS', repeatable: true },
+    commands: members,
+  }),
+  'chord.virtual_nodes': setting(integer(1, 20), 1, {
+    doc: 'Places of this member on the ring: more of them spread keys more evenly, and cost as many times the upkeep.',
+    flag: { name: 'virtual-nodes', value: 'N' },
+    commands: members,
+  }),
+  'chord.host': setting(listenHost, '127.0.0.1', {
+    doc: "Address of the ring's REST; it asks for no password, so whoever reaches it may read and write. Empty: all interfaces.",
+    flag: { name: 'ring-host', value: 'ADDRESS' },
+    commands: members,
+  }),
+  'chord.port': setting(optional(port), undefined, {
+    doc: 'Its port; 0 is any free one; none: the first free one from 7001 to 7100.',
+    flag: { name: 'ring-port', value: 'PORT' },
     commands: members,
   }),
 } as const satisfies Record<string, Setting<unknown>>;

@@ -9,6 +9,7 @@ import { SessionServiceDefinition } from '../../proto/gen/warren/member/v1/sessi
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, MemberSession, StartPart } from '../bus/hosted.ts';
+import { keepConsuming } from '../bus/keep-consuming.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { createRelays, serveRelays } from '../bus/relay/relay.ts';
 import { ownRpc, type QueueKind } from '../bus/topology.ts';
@@ -26,7 +27,6 @@ import { admit, type Revocations } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
 import { createDialler } from './dialler.ts';
 import { createHealth } from './health.ts';
-import { keepConsuming } from './keep-consuming.ts';
 import { startMemberServer } from './member-server.ts';
 import { startOwnerEndpoint } from './owner-endpoint.ts';
 import { createOwnerSession, loggedOutFile } from './owner-session.ts';
@@ -205,7 +205,8 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
         directory: directoryOfParts,
-        ...{ dial: dialler.dial, addresses: () => advertised, dataDir, now, clock, random, warn, log },
+        ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => advertised, dataDir },
+        ...{ now, clock, random, warn, log },
         ...{ session: memberSession, signal: ending.signal },
       });
       parts.push(part);

@@ -10,6 +10,7 @@ import { systemUser } from './system-user.ts';
 
 /** Several daemons on one machine find a port each. */
 const usualPorts = Array.from({ length: 50 }, (_, at) => 50_051 + at);
+const usualRingPorts = Array.from({ length: 100 }, (_, at) => 7_001 + at);
 
 /** `warren member`: serves until `stop` aborts, or the owner asks it to end. */
 export const run: Run = async (config, stop, io) => {
@@ -37,6 +38,8 @@ export const run: Run = async (config, stop, io) => {
       share,
       dataDir,
       ports: port === undefined ? usualPorts : [port],
+      isRingOnly: config.chord.only,
+      ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
     },
   );
   try {

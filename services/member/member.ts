@@ -3,6 +3,8 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
+import { providersLater } from '../chord/provider-port.ts';
+import { type RingOptions, type RingPart, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
   announcementOf,
@@ -36,11 +38,14 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort' | 'locate'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
   readonly ports: readonly number[];
+  readonly ring: RingOptions;
+  /** Nothing but the ring is hosted. */
+  readonly isRingOnly?: boolean;
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }
@@ -122,8 +127,16 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ share, originPort }: MemberOptions): StartPart[] {
-  return [host => startPeer(host, { share, originPort, announcing: { announcementOf, deltasOf, snapshotOf } })];
+function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: MemberOptions): StartPart[] {
+  let part: RingPart | undefined;
+  const startTheRing: StartPart = async host => {
+    part = await startRing(host, ring);
+    return part;
+  };
+  if (isRingOnly) return [startTheRing];
+  const announcing = { announcementOf, deltasOf, snapshotOf };
+  const inRing = providersLater(() => part?.providers);
+  return [startTheRing, host => startPeer(host, { share, originPort, announcing, ring: inRing, locate })];
 }
 
 /** The same accounts, elsewhere. */

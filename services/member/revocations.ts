@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { Revocation, RevokedMember } from '../../proto/gen/warren/directory/v1/membership.ts';
 import type { Bus } from '../bus/bus.ts';
+import { keepConsuming } from '../bus/keep-consuming.ts';
 import { membershipClient } from '../directory/client.ts';
 import { revokedContext } from '../directory/revoke.ts';
 import { messageOf } from '../lib/failure.ts';
 import { isSignedBy, rawKeyOf } from '../lib/identity/keys.ts';
 import { isMemberId, type MemberId } from '../lib/identity/member-id.ts';
-import { keepConsuming } from './keep-consuming.ts';
 
 export interface RevocationsNeeds {
   /** Of role `member`. Stays the caller's to close, after this. */

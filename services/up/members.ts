@@ -29,6 +29,9 @@ export interface SampleMember {
 }
 
 /** Users of the sample members; each has one machine. */
+/** REST of the first one's node on the ring. */
+const ringPort = 7_001;
+
 const names = ['ann', 'bob', 'cleo'] as const;
 /** All in milliseconds. */
 const patienceMs = 5_000;
@@ -63,6 +66,10 @@ export async function startMembers(
         {
           ...{ dataDir: home, name, host: '127.0.0.1', advertise: [], brokerAt: brokerUrls },
           ports: port === 0 ? [0] : Array.from({ length: 50 }, (_, next) => port + at + next),
+          ring: {
+            ...{ join: [], virtualNodes: 1, host: '127.0.0.1' },
+            ports: Array.from({ length: 100 }, (_, next) => ringPort + at + next),
+          },
         },
       );
       started.push({ name, dataDir: home, member });

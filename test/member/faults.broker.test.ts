@@ -108,7 +108,7 @@ test('a second daemon of the same data is refused, and the first one goes on', a
   await using second = await spawnWarren(['member', '--data', ann.dir, '--port', '0']);
   expect(await second.exit).toBe(1);
   expect(second.lines).toEqual([
-    `warren: process ${process.pid} is the daemon of ${join(ann.dir, 'member')} already: stop that one, or choose another --data`,
+    `warren: process ${process.pid} is the daemon of ${join(ann.dir, 'member')} already, or joins: stop that one, or choose another --data`,
   ]);
   expect(await owner.status({})).toMatchObject({ pid: process.pid });
 });

@@ -70,8 +70,17 @@ export interface DaemonProcess {
 }
 
 /** `warren member` for a home, on the usual ports unless told otherwise, up to where it serves; `process.line(/^member is up$/)` says when it is connected. */
-export async function spawnDaemon(dir: string, ...more: string[]): Promise<DaemonProcess> {
-  const process = await spawnWarren(['member', '--data', dir, ...more]);
+export function spawnDaemon(dir: string, ...more: string[]): Promise<DaemonProcess> {
+  return spawnDaemonOf('member', dir, ...more);
+}
+
+/** As `spawnDaemon`, by `warren chord` instead if that is the command. */
+export async function spawnDaemonOf(
+  command: 'member' | 'chord',
+  dir: string,
+  ...more: string[]
+): Promise<DaemonProcess> {
+  const process = await spawnWarren([command, '--data', dir, ...more]);
   const line = await process.line(/^its owner is served at /).then(() => process.line(/serves members on port/));
   const port = Number(/port (\d+)$/.exec(line)?.[1]);
   const connection = await connectToDaemon(dir);

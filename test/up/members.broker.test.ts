@@ -6,9 +6,10 @@ import { ownBroker, temporaryDir } from '../support/broker.ts';
 import { until } from '../support/until.ts';
 import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
 
+const ring = z.object({ nodes: z.array(z.object({ memberId: z.string() })) });
 const listed = z.array(z.object({ id: z.string(), user: z.string(), isActive: z.boolean() }));
 
-test('three members join by themselves, are there for each other, and are the same after a kill', async () => {
+test('three members join by themselves, are there for each other, form a ring, and are the same after a kill', async () => {
   const broker = await ownBroker({ management: true });
   const dir = await temporaryDir();
   const at = ['--data', dir, '--broker', broker.url, '--broker-http', broker.httpUrl ?? ''];
@@ -36,6 +37,15 @@ test('three members join by themselves, are there for each other, and are the sa
     const found = await active();
     expect(found.map(({ user }) => user).sort()).toEqual(['ann', 'bob', 'cleo']);
     ids = found.map(({ id }) => id).sort();
+    const inRing = await until(
+      async () => {
+        await using show = await spawnWarren(['ring', 'show', '--json', '--data', join(dir, 'members', 'bob')]);
+        expect(await show.exit).toBe(0);
+        return ring.parse(JSON.parse(show.lines.join('\n'))).nodes.map(({ memberId }) => memberId);
+      },
+      nodes => nodes.length === 3,
+    );
+    expect(inRing.sort()).toEqual(ids);
   }
   await using second = await up();
   await second.line(/^warren is up$/);

@@ -64,6 +64,7 @@ function hostOf(credentials: MemberCredentials): MemberHost {
       directory: {} as MemberHost['directory'],
       session: {} as MemberHost['session'],
       dial: dialler.dial,
+      identify: dialler.identify,
       addresses: () => [],
       dataDir: data,
     },

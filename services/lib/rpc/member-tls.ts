@@ -26,12 +26,12 @@ export function memberServerCredentials({
 }
 
 /**
- * To one member and no other: a certificate of the right authority and another key ends the handshake.
+ * To one member and no other: a certificate of the right authority and another key ends the handshake. To any member, when none is meant.
  * @param isRevoked asked with the certificate's serial, on each handshake
  */
 export function memberChannelCredentials(
   { authorityCertificate, certificate, key }: MemberCredentials,
-  meant: MemberId,
+  meant: MemberId | undefined,
   isRevoked: (serial: string) => boolean = () => false,
 ): ChannelCredentials {
   return credentials.createSsl(Buffer.from(authorityCertificate), Buffer.from(key), Buffer.from(certificate), {
@@ -39,7 +39,8 @@ export function memberChannelCredentials(
     checkServerIdentity: (_host: string, { raw }: PeerCertificate) => {
       try {
         const { id, serial } = certificateFacts(raw);
-        if (id !== meant) return new Failure('MEMBER_OTHER', `member ${id} answered, where ${meant} was meant`);
+        if (meant !== undefined && id !== meant)
+          return new Failure('MEMBER_OTHER', `member ${id} answered, where ${meant} was meant`);
         if (isRevoked(serial)) return new Failure('MEMBER_REVOKED', `the certificate of member ${id} is revoked`);
         return undefined;
       } catch (error) {

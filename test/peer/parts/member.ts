@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { onTestFinished } from 'vitest';
+import { ChordServiceDefinition } from '../../../proto/gen/warren/chord/v1/chord.ts';
 import { PeerServiceDefinition, type Transfer, TransferPhase } from '../../../proto/gen/warren/peer/v1/peer.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { Client } from '../../../services/lib/rpc/definition.ts';
@@ -22,6 +23,7 @@ export class Member {
   process!: WarrenProcess;
   /** As its owner. */
   peer!: Client<PeerServiceDefinition>;
+  ring!: Client<ChordServiceDefinition>;
   #disconnect = (): void => {};
 
   private constructor(home: string, id: MemberId) {
@@ -57,6 +59,7 @@ export class Member {
     await this.process.line(/^member is up$/);
     const connection = await connectToDaemon(this.home);
     this.peer = connection.client(PeerServiceDefinition);
+    this.ring = connection.client(ChordServiceDefinition);
     this.#disconnect = () => connection.close();
     return this;
   }

@@ -1,7 +1,7 @@
 import { onTestFinished, test } from 'vitest';
 import type { Bus, BusState, Consumer } from '../../services/bus/bus.ts';
+import { keepConsuming } from '../../services/bus/keep-consuming.ts';
 import { createAuthority } from '../../services/lib/identity/authority.ts';
-import { keepConsuming } from '../../services/member/keep-consuming.ts';
 import { Revocations } from '../../services/member/revocations.ts';
 import { until } from '../support/until.ts';
 

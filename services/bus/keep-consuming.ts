@@ -1,5 +1,5 @@
-import type { Bus, Consumer } from '../bus/bus.ts';
 import { pause } from '../lib/pause.ts';
+import type { Bus, Consumer } from './bus.ts';
 
 const retryMs = 1_000;
 
