@@ -89,7 +89,8 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
   const isKnownHere = (id: ContentId): boolean => index.manifests.find(id) !== undefined;
 
   const nameOf = (id: ContentId, found: readonly FoundContent[]): string => {
-    const path = found.find(each => each.id === id)?.path;
+    // Over the ring it has no name but its id; the directory may have said one before.
+    const path = [...found, ...locator.known(id)].find(each => each.id === id && each.path !== id)?.path;
     return path === undefined ? id.slice(0, 12) : splitPath(path).name;
   };
 
