@@ -22,10 +22,11 @@ export async function copyIntoShare(
   const path = parseSharePath(to, platform);
   if (isWithin(root, source)) throw new Failure('PEER_FROM', `${from} contains the share itself`);
   if (isWithin(join(root, path), source)) throw new Failure('PEER_FROM', `${path} would be a copy of itself in itself`);
-  // With the member's key in it. The share may be there too, and what is in that may be copied.
-  const data = await realpath(dataDir).catch(() => dataDir);
-  if (isWithin(data, source) || (isWithin(source, data) && !isWithin(source, root)))
-    throw new Failure('PEER_FROM', `${from} is, or contains, what this member keeps for itself: ${data}`);
+  for (const own of ownFolders) {
+    const at = await realpath(join(dataDir, own)).catch(() => join(dataDir, own));
+    if (isWithin(at, source) || isWithin(source, at))
+      throw new Failure('PEER_FROM', `${from} is, or contains, what this member keeps for itself: ${at}`);
+  }
   const stats = await lstat(source);
   if (stats.isDirectory()) {
     await copyFolder({ root, platform }, source, path);
@@ -34,6 +35,9 @@ export async function copyIntoShare(
   if (!stats.isFile()) throw new Failure('PEER_FROM', `${from} is neither a file nor a folder`);
   return copyFile(root, source, path);
 }
+
+/** Of a data directory: with keys and passwords in them. */
+const ownFolders = ['member', 'directory', 'broker', 'peer'];
 
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
