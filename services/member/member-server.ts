@@ -38,6 +38,8 @@ const handshakeMs = 5_000;
 const strangersAtOnce = 256;
 const connectionsOfOne = 32;
 const connectionsAtOnce = 1_024;
+/** Of what is sent to a member; a frame at the lowest rate that anybody would set takes less. */
+const stalledMs = 120_000;
 
 /**
  * The gRPC server for members. TLS ends here and not in grpc-js, which has no bounds on handshakes and connections and cannot
@@ -47,7 +49,7 @@ const connectionsAtOnce = 1_024;
 export async function startMemberServer(options: MemberServerOptions): Promise<MemberServer> {
   const { services, revocations, warn } = options;
   const grpc = new GrpcServer(callBounds);
-  const serving = { admit: (memberId: MemberId | undefined) => admit(revocations, memberId), warn };
+  const serving = { admit: (memberId: MemberId | undefined) => admit(revocations, memberId), warn, stalledMs };
   for (const service of services) addService(grpc, service, serving);
   addReflection(
     grpc,

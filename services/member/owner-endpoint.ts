@@ -17,7 +17,7 @@ import { replaceFile } from '../lib/replace-file.ts';
 import type { Served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 import { endpointFile, type LocalEndpoint, tokenKey } from '../lib/rpc/local-daemon.ts';
-import { callBounds } from './call-bounds.ts';
+import { ownerCallBounds } from './call-bounds.ts';
 import { memberDir } from './home.ts';
 import { addReflection } from './reflection.ts';
 
@@ -47,7 +47,7 @@ export async function startOwnerEndpoint(
   const server = createServer();
   server.maxConnections = connectionsAtOnce;
   const endpoint = await openEndpoint(server, resolve(memberDir(dataDir), 'daemon.sock'), token, warn);
-  const grpc = new GrpcServer({ ...callBounds, interceptors: 'token' in endpoint ? [onlyWith(token)] : [] });
+  const grpc = new GrpcServer({ ...ownerCallBounds, interceptors: 'token' in endpoint ? [onlyWith(token)] : [] });
   for (const service of services) addService(grpc, service, { warn });
   addReflection(
     grpc,

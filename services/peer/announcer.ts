@@ -23,8 +23,8 @@ const pageFiles = 1_000;
 const gatherMs = 100;
 /** How often it is looked at what the directory knows of us. */
 const compareMs = 15_000;
-/** A whole list is not told more often. */
-const wholeMs = 60_000;
+/** A whole list is not told more often; when it does not help, ever more rarely. */
+const wholeBounds = { firstMs: 60_000, mostMs: 3_600_000 };
 const retryBounds = { firstMs: 500, maxMs: 30_000 };
 /** A path that is longer is not taken by the directory. */
 const mostNameBytes = 1_024;
@@ -49,7 +49,9 @@ export class Announcer {
   #hasNews = true;
   #comparedAt = Number.NEGATIVE_INFINITY;
   #wholeAt = Number.NEGATIVE_INFINITY;
+  #wholeMs = 0;
   #told = '';
+  #warned = '';
   /** What the directory was seen to differ in, until it is seen again. */
   #doubt = '';
 
@@ -129,13 +131,25 @@ export class Announcer {
     const doubt = this.#differs(state);
     if (doubt === '') {
       this.#doubt = '';
+      this.#wholeMs = 0;
+      this.#warned = '';
       return;
     }
     const isSeenAgain = doubt === this.#doubt;
     this.#doubt = doubt;
     // It may still be taking in what it was told.
-    if (isSeenAgain && now - this.#wholeAt > wholeMs) await this.#tellAll();
-    else this.#comparedAt = now - compareMs + 2_000;
+    if (!isSeenAgain) {
+      this.#comparedAt = now - compareMs + 2_000;
+      return;
+    }
+    // Everything was told, and it is as before.
+    if (this.#wholeMs > 0 && this.#warned !== doubt) {
+      this.#warned = doubt;
+      host.warn(`files: the directory does not know all that is shared: ${doubt}`);
+    }
+    if (now - this.#wholeAt <= Math.max(this.#wholeMs, wholeBounds.firstMs)) return;
+    this.#wholeMs = Math.min(wholeBounds.mostMs, this.#wholeMs * 2 || wholeBounds.firstMs);
+    await this.#tellAll();
   }
 
   #differs(state: IndexState | undefined): string {

@@ -4,9 +4,11 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Contents } from './contents.ts';
+import { diskFailure } from './disk-failure.ts';
 import { DownloadFile, type DownloadPlace } from './download-file.ts';
 import type { Manifest } from './fetch-manifest.ts';
 import { FilePull } from './file-pull.ts';
+import { checkFolders } from './final-place.ts';
 import type { Limits } from './limits.ts';
 import { decodeListing, type ListingEntry } from './listing.ts';
 import type { Contact, Locator } from './locator.ts';
@@ -146,13 +148,20 @@ export class ContentPull {
   async #run(): Promise<Obtained> {
     const { place, contents, limits, host } = this.#needs;
     const { id, path, from, check } = this.#request;
+    await checkFolders(place.root, path);
     for (const contact of from) this.#sources.add(contact);
     void this.#locate(from.length > 0);
     let noted = place.unfinished.find(id);
     if (noted === undefined) {
       const manifest = this.#knownManifest() ?? (await Promise.race([this.#sources.manifest, this.#failed.promise]));
       check?.(manifest.head);
-      noted = place.unfinished.begin({ id, ...manifest, path, now: host.now() });
+      noted = await this.#whenDiskLets(async () => {
+        try {
+          return place.unfinished.begin({ id, ...manifest, path, now: host.now() });
+        } catch (error) {
+          throw diskFailure(error, 'the index');
+        }
+      });
       if (this.#isPaused) this.#noteState('paused');
     } else check?.(noted.head);
     const { head } = noted;

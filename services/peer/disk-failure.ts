@@ -6,7 +6,8 @@ import { Failure, messageOf } from '../lib/failure.ts';
  */
 export function diskFailure(error: unknown, path: string): Failure {
   if (error instanceof Failure) return error;
-  const { code } = error as NodeJS.ErrnoException;
+  const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number };
+  if (errcode === sqliteFull) return new Failure('PEER_DISK_FULL', 'the disk of the index is full', { cause: error });
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -19,3 +20,6 @@ export function diskFailure(error: unknown, path: string): Failure {
       return new Failure('PEER_DISK', `${path} cannot be written: ${messageOf(error)}`, { cause: error });
   }
 }
+
+/** SQLITE_FULL */
+const sqliteFull = 13;

@@ -135,9 +135,13 @@ export class DownloadFile {
         .bytesWritten;
   }
 
-  /** Notes how far it is. */
+  /** Notes how far it is; an index that cannot be written (its disk is full, say) costs no more than coming again after a restart. */
   note(): void {
-    this.#unfinished.saveMap(this.id, this.map);
+    try {
+      this.#unfinished.saveMap(this.id, this.map);
+    } catch {
+      // What it said before still holds.
+    }
   }
 
   /** A piece that is here, for others, into parts that are together as long. @returns false: it is not here */
@@ -172,8 +176,8 @@ export class DownloadFile {
     // Over before the partial name goes: whoever is killed here has a name too many at most, which the next start takes away.
     await this.#enter(path);
     await rm(this.#partial, { force: true });
-    // That was a change of the inode.
-    await this.#enter(path);
+    // That was a change of the inode. Whatever is in the way of saying so, the file is there: it is hashed again at most.
+    await this.#enter(path).catch(() => {});
     await this.#handle.close();
     return path;
   }
@@ -183,6 +187,8 @@ export class DownloadFile {
     this.#index.transaction(() => {
       this.#index.linkFile(path, this.#content, { stamp: stampOf(stats), modifiedMs: Number(stats.mtimeMs) });
       this.#unfinished.end(this.id);
+      // Or it would be asked for again after a restart, and get one more name.
+      this.#index.sql('DELETE FROM asked WHERE id = ?').run(this.id);
     });
   }
 
@@ -217,6 +223,12 @@ export async function removeStrays({ root, unfinished }: DownloadPlace): Promise
   for (const name of await readdir(dir).catch(() => [])) {
     if (!known.has(name)) await rm(join(dir, name), { force: true, recursive: true });
   }
+}
+
+/** Nothing is left of a download that is not open. */
+export async function dropUnfinished({ root, unfinished }: DownloadPlace, id: Unfinished['id']): Promise<void> {
+  unfinished.end(id);
+  await rm(join(partialDir(root), id), { force: true });
 }
 
 /** Whether the disk has so many bytes, for a transfer that is held because it had not. */

@@ -7,6 +7,7 @@ import {
 import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { type ContentPull, type PullNeeds, reasonOf } from './content-pull.ts';
+import { dropUnfinished } from './download-file.ts';
 import { makeFolders } from './final-place.ts';
 import type { ListingEntry } from './listing.ts';
 import type { Contact } from './locator.ts';
@@ -22,6 +23,8 @@ export interface DownloadNeeds extends PullNeeds {
   readonly platform: Platform;
   /** Something is to be seen. */
   readonly onChange: () => void;
+  /** Its owner has paused it, or let it go on. */
+  readonly onSteered: (isPaused: boolean) => void;
 }
 
 export interface DownloadRequest {
@@ -36,6 +39,8 @@ export interface DownloadRequest {
 
 /** Files of one folder on their way at a time. */
 const filesAtOnce = 8;
+/** Files and folders of one download, and of one that was offered: those without bytes cost room and time too. */
+const mostEntries = { asked: 1_000_000, offered: 10_000 };
 
 interface Task {
   readonly id: ContentId;
@@ -57,6 +62,7 @@ export class Download implements OwnTransfer {
   readonly #gave = new Map<string, SourceProgress>();
   #tasks: Task[];
   #isPaused: boolean;
+  #entries = 0;
   #kind: 'file' | 'folder' | undefined;
   #length = 0;
   #finished = 0;
@@ -87,6 +93,7 @@ export class Download implements OwnTransfer {
     if (this.#end !== undefined) return;
     this.#isPaused = true;
     for (const pull of this.#pulls) pull.pause();
+    this.#needs.onSteered(true);
     this.#needs.onChange();
   }
 
@@ -94,6 +101,7 @@ export class Download implements OwnTransfer {
     if (this.#end !== undefined) return;
     this.#isPaused = false;
     for (const pull of this.#pulls) pull.resume();
+    this.#needs.onSteered(false);
     this.#steered.happened();
     this.#needs.onChange();
   }
@@ -102,6 +110,10 @@ export class Download implements OwnTransfer {
     this.#over.abort();
     await Promise.all([...this.#pulls].map(pull => pull.cancel()));
     await this.done;
+    // Files of a folder that had begun before a restart, and not again since.
+    const { pulls, place } = this.#needs;
+    for (const { id, path } of place.unfinished.list())
+      if (path.startsWith(`${this.#request.path}/`) && pulls.find(id) === undefined) await dropUnfinished(place, id);
   }
 
   async close(): Promise<void> {
@@ -286,6 +298,9 @@ export class Download implements OwnTransfer {
         throw new Failure('PEER_OFFER', `${path} has more bytes than were offered`);
     } else if (own.size !== size)
       throw new Failure('PEER_LISTING', `the folder above says something else of ${path} than its listing`);
+    this.#entries += entries.length;
+    if (this.#entries > (this.#request.mostBytes === undefined ? mostEntries.asked : mostEntries.offered))
+      throw new Failure('PEER_OFFER', `there are too many files and folders in ${this.#request.path}`);
     // Every name is looked at before anything is done with one.
     const tasks = entries.map(
       (entry): Task => ({ id: entry.id, path: parseSharePath(joinPath(path, entry.name), platform), entry }),

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { copyFile, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
@@ -24,12 +24,26 @@ export async function makeFolders(root: string, path: string): Promise<void> {
       await syncFolder(dirname(at));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskFailure(error, at);
-      const stats = await lstat(at).catch(error => Promise.reject(diskFailure(error, at)));
-      if (stats.isSymbolicLink())
-        throw new Failure('PEER_PATH_LINK', `${at} is a symbolic link: nothing is written through it`);
-      if (!stats.isDirectory()) throw new Failure('PEER_PATH_TAKEN', `${at} is a file: no folder can be made there`);
+      checkFolder(at, await lstat(at).catch(error => Promise.reject(diskFailure(error, at))));
     }
   }
+}
+
+/** Whether `makeFolders` could: before anything is pulled for that path. @throws Failure PEER_PATH_LINK, PEER_PATH_TAKEN */
+export async function checkFolders(root: string, path: string): Promise<void> {
+  let at = root;
+  for (const name of splitPath(path).folder.split('/')) {
+    at = join(at, name);
+    const stats = await lstat(at).catch(() => undefined);
+    if (stats === undefined) return;
+    if (name !== '') checkFolder(at, stats);
+  }
+}
+
+function checkFolder(at: string, stats: Stats): void {
+  if (stats.isSymbolicLink())
+    throw new Failure('PEER_PATH_LINK', `${at} is a symbolic link: nothing is written through it`);
+  if (!stats.isDirectory()) throw new Failure('PEER_PATH_TAKEN', `${at} is a file: no folder can be made there`);
 }
 
 /**

@@ -55,6 +55,18 @@ const schema = `
   PRAGMA user_version = ${version};
 `;
 
+/** What came later: a database of before gets it when it is opened. */
+const added = `
+  CREATE TABLE IF NOT EXISTS asked (
+    id TEXT PRIMARY KEY,
+    transfer_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    paused INTEGER NOT NULL,
+    most_bytes INTEGER,
+    contacts TEXT NOT NULL
+  ) STRICT;
+`;
+
 /**
  * The peer's SQLite file, `index.db`, this user's alone. One process writes to it (its daemon, in one thread), others may read. A commit
  * survives the death of the process; a power cut may take the last ones, all together: what they said is found again on the disk.
@@ -84,6 +96,7 @@ export function openIndexDatabase(dir: string, { readOnly = false } = {}): Datab
         'PEER_INDEX',
         `${file} is of another version of Warren (its format is ${found}, not ${version})`,
       );
+    database.exec(added);
     return database;
   } catch (error) {
     database.close();

@@ -45,7 +45,12 @@ export class Limits {
   /** What was promised to an offer has come, or will not. */
   settleOffer(of: string, hasCome: boolean): void {
     this.quota.settle(of, hasCome);
-    if (hasCome) this.#write('offer-used', this.quota.used);
+    if (!hasCome) return;
+    try {
+      this.#write('offer-used', this.quota.used);
+    } catch {
+      // The index cannot be written now; the next one that comes says both.
+    }
   }
 
   #read(name: string): number | undefined {

@@ -26,11 +26,19 @@ export interface OfferNeeds {
 
 /** How an offer that was taken ended is remembered for so many. */
 const remembered = 1_000;
+/** So many that one member has offered are on their way at a time. */
+const offersOfOne = 4;
+/** An offer of which nobody is found, and nothing comes, for so long is given up; in milliseconds. */
+const givenUpMs = 10 * 60_000;
+const lookMs = 60_000;
 
 /** What others want us to have. Each is checked before anything of it is asked for. */
 export class Offers {
   readonly #needs: OfferNeeds;
   readonly #ended = new Map<string, OfferResponse>();
+  /** Looked at just now: another offer of the same, with another length, must not begin on the promise of the first. */
+  readonly #looked = new Set<ContentId>();
+  readonly #taken = new Map<MemberId, number>();
 
   constructor(needs: OfferNeeds) {
     this.#needs = needs;
@@ -52,24 +60,58 @@ export class Offers {
     if (ended !== undefined) return ended;
     if (isHeld(fileId)) return held;
     if (limits.quota.bytes === 0) return refused('POLICY', 'this member takes no offers');
+    // Whoever offers asks again.
+    if (this.#looked.has(fileId)) return pulling;
+    if ((this.#taken.get(from) ?? 0) >= offersOfOne) return refused('BUSY', 'too many offers at once');
     const why = limits.quota.promise(fileId, length);
     if (why !== undefined)
       return refused(why, why === 'BUSY' ? 'too many offers at once' : 'more than may be brought here by offers');
-    if (!(await hasRoom(length))) {
-      limits.settleOffer(fileId, false);
-      return refused('DISK_FULL', 'there is no room for it on the disk');
+    this.#looked.add(fileId);
+    let contact: Contact;
+    try {
+      if (!(await hasRoom(length))) {
+        limits.settleOffer(fileId, false);
+        return refused('DISK_FULL', 'there is no room for it on the disk');
+      }
+      contact = (await locator.contactOf(from)) ?? { memberId: from, name: shortId(from), addresses: [] };
+    } finally {
+      this.#looked.delete(fileId);
     }
-    const contact = (await locator.contactOf(from)) ?? { memberId: from, name: shortId(from), addresses: [] };
-    // Another offer of it may have come meanwhile.
-    if (running(fileId) !== undefined) return pulling;
+    // The owner may have asked for it meanwhile.
+    if (running(fileId) !== undefined) {
+      limits.settleOffer(fileId, false);
+      return pulling;
+    }
     const transfer = begin({ id: fileId, path: name as SharePath, from: [contact], mostBytes: length });
+    this.#follow(transfer, fileId, from);
+    return pulling;
+  }
+
+  /** One that was taken before the daemon started again. @param length that was promised, in bytes */
+  resume(transfer: OwnTransfer, { id, from, length }: { id: ContentId; from: MemberId; length: number }): void {
+    this.#needs.limits.quota.promise(id, length);
+    this.#follow(transfer, id, from);
+  }
+
+  #follow(transfer: OwnTransfer, fileId: ContentId, from: MemberId): void {
+    const { limits } = this.#needs;
+    const key = `${from} ${fileId}`;
+    this.#count(from, 1);
+    const giveUp = givesUp(transfer);
     void transfer.done.then(view => {
+      clearInterval(giveUp);
+      this.#count(from, -1);
       const hasCome = view.state === TransferPhase.TRANSFER_PHASE_DONE;
       limits.settleOffer(fileId, hasCome);
       const answer = hasCome ? held : refused(view.reason || 'CANCELLED', view.detail || 'it was cancelled there');
       if (isOver(view)) this.#remember(key, answer);
     });
-    return pulling;
+  }
+
+  #count(from: MemberId, by: 1 | -1): void {
+    const count = (this.#taken.get(from) ?? 0) + by;
+    if (count > 0) this.#taken.set(from, count);
+    else this.#taken.delete(from);
   }
 
   #remember(key: string, answer: OfferResponse): void {
@@ -79,6 +121,20 @@ export class Offers {
       this.#ended.delete(oldest);
     }
   }
+}
+
+/** What is offered and never sent must not keep others' offers out. */
+function givesUp(transfer: OwnTransfer): NodeJS.Timeout {
+  let verified = -1;
+  let idleMs = 0;
+  const timer = setInterval(() => {
+    const now = transfer.view();
+    const isIdle = now.state === TransferPhase.TRANSFER_PHASE_LOCATING && now.verified === verified;
+    verified = now.verified;
+    idleMs = isIdle ? idleMs + lookMs : 0;
+    if (idleMs >= givenUpMs) void transfer.cancel();
+  }, lookMs);
+  return timer.unref();
 }
 
 const held: OfferResponse = { verdict: OfferVerdict.OFFER_VERDICT_HELD, reason: '', detail: '' };

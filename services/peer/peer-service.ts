@@ -17,7 +17,7 @@ import type { OwnTransfer } from './transfer.ts';
 import type { Transfers } from './transfers.ts';
 
 export interface PeerNeeds {
-  readonly host: Pick<MemberHost, 'directory' | 'id'>;
+  readonly host: Pick<MemberHost, 'directory' | 'id' | 'dataDir'>;
   readonly index: ContentIndex;
   readonly share: Share;
   readonly transfers: Transfers;
@@ -89,7 +89,8 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
   const isKnownHere = (id: ContentId): boolean => index.manifests.find(id) !== undefined;
 
   const nameOf = (id: ContentId, found: readonly FoundContent[]): string => {
-    const path = found.find(each => each.id === id)?.path;
+    // Over the ring it has no name but its id; the directory may have said one before.
+    const path = [...found, ...locator.known(id)].find(each => each.id === id && each.path !== id)?.path;
     return path === undefined ? id.slice(0, 12) : splitPath(path).name;
   };
 
@@ -170,7 +171,7 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
 
     async share({ from, to }) {
       const name = to || splitPath(from.replace(/\/+$/, '')).name;
-      const path = await answered(copyIntoShare({ root: share.root, platform }, from, name));
+      const path = await answered(copyIntoShare({ root: share.root, dataDir: host.dataDir, platform }, from, name));
       share.look(splitPath(path).folder);
       return { path };
     },

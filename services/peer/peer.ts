@@ -100,7 +100,12 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     });
     const peer = createPeer({ host, index, share, transfers, locator, limits, platform });
     const swarm = served(SwarmService, createSwarm({ contents, swarms, limits, offers, clock }));
-    transfers.resume();
+    for (const { request, transfer } of transfers.resume()) {
+      const { id, from, mostBytes } = request;
+      const [offering] = from;
+      if (mostBytes !== undefined && offering !== undefined)
+        offers.resume(transfer, { id, from: offering.memberId, length: mostBytes });
+    }
     const origin =
       options.originPort === undefined
         ? undefined

@@ -24,7 +24,11 @@ const directAgainMs = 5_000;
 /** News of one source are taken so often at most. */
 const newsMs = 10;
 const mostSources = 64;
+/** Who is only known from what a source says must not keep out whom the directory names. */
+const mostHearsay = 32;
 const mostRunsTold = 1_024;
+/** A piece may be on its way to several. */
+const mostTimesTold = 8;
 
 /** What sources are told to. */
 type Sourced = Pick<FilePull<unknown>, 'join' | 'holding' | 'leave' | 'sources'>;
@@ -37,6 +41,8 @@ interface Source {
   banned: string | undefined;
   detail: string;
   relayed: number;
+  /** Named by another source, and by nobody else. */
+  isHearsay: boolean;
   /** Ends the present watch, to begin another one at once. */
   turn: AbortController;
 }
@@ -79,17 +85,19 @@ export class PullSources {
     return this.#manifest.promise;
   }
 
-  add(contact: Contact): void {
+  add(contact: Contact, isHearsay = false): void {
     const { own, signal } = this.#needs;
-    if (contact.memberId === own || signal.aborted || this.#sources.size >= mostSources) return;
+    if (contact.memberId === own || signal.aborted) return;
     const known = this.#sources.get(contact.memberId);
     if (known !== undefined) {
       if (contact.addresses.length > 0) known.contact = contact;
+      known.isHearsay &&= isHearsay;
       return;
     }
+    if (this.#sources.size >= mostSources || (isHearsay && !this.#hearsMore)) return;
     const source: Source = {
       ...{ contact, link: undefined, client: undefined, isThere: false, banned: undefined },
-      ...{ detail: '', relayed: 0, turn: new AbortController() },
+      ...{ detail: '', relayed: 0, isHearsay, turn: new AbortController() },
     };
     this.#sources.set(contact.memberId, source);
     void this.#follow(source);
@@ -101,6 +109,12 @@ export class PullSources {
     this.#length = length;
     this.#hasManifest = true;
     this.#attached.resolve();
+  }
+
+  get #hearsMore(): boolean {
+    let count = 0;
+    for (const { isHearsay } of this.#sources.values()) if (isHearsay) count++;
+    return count < mostHearsay;
   }
 
   get count(): number {
@@ -225,20 +239,17 @@ export class PullSources {
         isWell();
       }
       for (const other of holding.others.slice(0, mostSources)) {
-        if (!isMemberId(other) || this.#sources.has(other) || this.#sources.size >= mostSources) continue;
+        if (!isMemberId(other) || this.#sources.has(other) || !this.#hearsMore) continue;
         const found = await locator.contactOf(other);
-        this.add(found ?? { memberId: other, name: shortId(other), addresses: [] });
+        this.add(found ?? { memberId: other, name: shortId(other), addresses: [] }, true);
       }
       await pause(newsMs, signal);
     }
   }
 
   #news(memberId: MemberId, { added, coming, isComplete }: Holding): void {
-    this.#pull?.holding(memberId, {
-      added: added.slice(0, mostRunsTold),
-      coming: coming.slice(0, mostRunsTold),
-      isComplete,
-    });
+    const pieces = pieceCount(this.#length);
+    this.#pull?.holding(memberId, { added: bounded(added, pieces), coming: bounded(coming, pieces), isComplete });
   }
 
   /** While it goes through the broker, straight is tried again; when that works, it takes over. */
@@ -256,6 +267,16 @@ export class PullSources {
       return;
     }
   }
+}
+
+/** Each piece of each run is counted, so what is said again and again costs time. */
+function bounded(runs: readonly PieceRun[], pieces: number): PieceRun[] {
+  let left = pieces * mostTimesTold;
+  const taken = runs.slice(0, mostRunsTold).findIndex(({ first, count }) => {
+    left -= Math.max(1, Math.min(count, pieces - first));
+    return left < 0;
+  });
+  return runs.slice(0, taken < 0 ? mostRunsTold : taken);
 }
 
 function stateOf(isBanned: boolean, isThere: boolean, mode: string | undefined, requests: number): SourceState {

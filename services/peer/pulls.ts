@@ -2,6 +2,7 @@ import { Failure } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
 import { ContentPull, type Obtained, type PullNeeds, type PullRequest } from './content-pull.ts';
 import { copyHeld } from './copy-held.ts';
+import { dropUnfinished } from './download-file.ts';
 import { findListing } from './folder-ids.ts';
 import { decodeListing } from './listing.ts';
 import type { ContentId } from './merkle.ts';
@@ -38,15 +39,17 @@ export class Pulls {
     while (!signal.aborted) {
       const running = this.#active.get(id);
       if (running !== undefined) {
-        await running.done.catch(() => {});
+        await ended(running, signal);
         continue;
       }
       const content = place.index.manifests.find(id);
       if (content !== undefined) {
         try {
+          check?.(content.head);
           const copied = await this.#copy(id, path);
           if (copied !== undefined) {
-            check?.(content.head);
+            // It came in another way than it was being pulled.
+            if (place.unfinished.find(id) !== undefined) await dropUnfinished(place, id);
             return { kind: 'file', path: copied };
           }
           events.held(undefined);
@@ -59,8 +62,8 @@ export class Pulls {
         const listing = findListing(place.index, id);
         if (listing !== undefined) return { kind: 'folder', entries: decodeListing(listing) };
       }
-      // Somebody else may have begun while that was looked at.
-      if (this.#active.has(id)) continue;
+      // Somebody else may have begun while that was looked at, or it is not wanted any more.
+      if (this.#active.has(id) || signal.aborted) continue;
       const pull = new ContentPull(this.#needs, request);
       this.#active.set(id, pull);
       events.pulls(pull);
@@ -83,4 +86,13 @@ export class Pulls {
     );
     return copying;
   }
+}
+
+/** Resolves as well when the signal aborts: a pull of somebody else's can take as long as it likes. */
+async function ended(pull: ContentPull, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  const abort = (): void => aborted.resolve();
+  signal.addEventListener('abort', abort);
+  await Promise.race([pull.done.catch(() => {}), aborted.promise]);
+  signal.removeEventListener('abort', abort);
 }

@@ -1,5 +1,5 @@
 import { lstat, mkdir, opendir, realpath, rm, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { randomHex } from '../lib/random.ts';
 import { copyLocally, makeFolders, partialDir, placeFile } from './final-place.ts';
@@ -9,7 +9,7 @@ import { joinPath, type Platform, parseSharePath, type SharePath, splitPath } fr
 
 /** Copies a file or folder of this machine into the share. @returns where it is now @throws Failure PEER_FROM, PEER_PATH_…, PEER_DISK… */
 export async function copyIntoShare(
-  { root, platform }: { root: string; platform: Platform },
+  { root, dataDir, platform }: { root: string; dataDir: string; platform: Platform },
   from: string,
   to: string,
 ): Promise<SharePath> {
@@ -20,8 +20,13 @@ export async function copyIntoShare(
     throw new Failure('PEER_FROM', `cannot read ${from}: ${messageOf(error)}`, { cause: error });
   }
   const path = parseSharePath(to, platform);
-  if (source === root || root.startsWith(`${source}/`))
-    throw new Failure('PEER_FROM', `${from} contains the share itself`);
+  if (isWithin(root, source)) throw new Failure('PEER_FROM', `${from} contains the share itself`);
+  if (isWithin(join(root, path), source)) throw new Failure('PEER_FROM', `${path} would be a copy of itself in itself`);
+  for (const own of ownFolders) {
+    const at = await realpath(join(dataDir, own)).catch(() => join(dataDir, own));
+    if (isWithin(at, source) || isWithin(source, at))
+      throw new Failure('PEER_FROM', `${from} is, or contains, what this member keeps for itself: ${at}`);
+  }
   const stats = await lstat(source);
   if (stats.isDirectory()) {
     await copyFolder({ root, platform }, source, path);
@@ -29,6 +34,13 @@ export async function copyIntoShare(
   }
   if (!stats.isFile()) throw new Failure('PEER_FROM', `${from} is neither a file nor a folder`);
   return copyFile(root, source, path);
+}
+
+/** Of a data directory: with keys and passwords in them. */
+const ownFolders = ['member', 'directory', 'broker', 'peer'];
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
 }
 
 async function copyFile(root: string, from: string, path: SharePath): Promise<SharePath> {

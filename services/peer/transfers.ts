@@ -4,8 +4,9 @@ import type { MemberHost } from '../bus/hosted.ts';
 import { Changes } from '../lib/changes.ts';
 import { signAs } from '../lib/identity/keys.ts';
 import { randomHex } from '../lib/random.ts';
+import { AskedDownloads } from './asked.ts';
 import type { FileFacts } from './content-index.ts';
-import { Download, type DownloadNeeds } from './download.ts';
+import { Download, type DownloadNeeds, type DownloadRequest } from './download.ts';
 import type { Contact } from './locator.ts';
 import { type ContentId, hexOf } from './merkle.ts';
 import { sha256 } from './sha256.ts';
@@ -19,6 +20,8 @@ const tellMs = 2_000;
 const pastKept = 200;
 const mostTold = 64;
 
+type OwnNeeds = Omit<DownloadNeeds, 'onChange' | 'onSteered'>;
+
 interface Kept {
   readonly transfer: OwnTransfer;
   toldAt: number;
@@ -27,22 +30,33 @@ interface Kept {
 /** All transfers of this member: those that run, and the last ones that are over. */
 export class Transfers {
   readonly #host: MemberHost;
-  readonly #needs: Omit<DownloadNeeds, 'onChange'>;
+  readonly #needs: OwnNeeds;
+  readonly #asked: AskedDownloads;
   readonly #running = new Map<string, Kept>();
   #past: Transfer[] = [];
   readonly #changes = new Changes();
   readonly #ticking: NodeJS.Timeout;
 
-  constructor(host: MemberHost, needs: Omit<DownloadNeeds, 'onChange'>) {
+  constructor(host: MemberHost, needs: OwnNeeds) {
     this.#host = host;
     this.#needs = needs;
+    this.#asked = new AskedDownloads(needs.place.index);
     this.#ticking = setInterval(() => this.#tick(), tickMs);
   }
 
-  /** Goes on with what was not over when the daemon ended. */
-  resume(): void {
-    for (const { id, path, state, askedAt } of this.#needs.place.unfinished.list())
-      this.#download({ id, path, from: [], transferId: this.#idOf(id, askedAt), isPaused: state === 'paused' });
+  /**
+   * Goes on with what was not over when the daemon ended: folders as they were asked for, and files that are of none of those.
+   * @returns what it was, with what runs of it
+   */
+  resume(): { request: DownloadRequest; transfer: OwnTransfer }[] {
+    const asked = this.#asked.list();
+    const alone = this.#needs.place.unfinished
+      .list()
+      .filter(({ id, path }) => !asked.some(each => each.id === id || path.startsWith(`${each.path}/`)))
+      .map(({ id, path, state, askedAt }) => ({
+        ...{ id, path, from: [], transferId: this.#idOf(id, askedAt), isPaused: state === 'paused' },
+      }));
+    return [...asked, ...alone].map(request => ({ request, transfer: this.#download(request) }));
   }
 
   /** What runs of a content already is given back. */
@@ -52,8 +66,19 @@ export class Transfers {
     return this.#download({ ...request, transferId: randomHex(32) });
   }
 
-  #download(request: ConstructorParameters<typeof Download>[1]): OwnTransfer {
-    return this.#keep(new Download({ ...this.#needs, onChange: () => this.#changes.happened() }, request));
+  #download(request: DownloadRequest): OwnTransfer {
+    this.#asked.begin(request);
+    const download = new Download(
+      {
+        ...{ ...this.#needs, onChange: () => this.#changes.happened() },
+        onSteered: isPaused => this.#asked.savePaused(request.id, isPaused),
+      },
+      request,
+    );
+    void download.done.then(({ detail }) => {
+      if (detail !== 'interrupted') this.#asked.end(request.id);
+    });
+    return this.#keep(download);
   }
 
   upload(facts: FileFacts, to: Contact): OwnTransfer {

@@ -1,7 +1,8 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import { served } from '../../services/lib/rpc/definition.ts';
 import { openGrpc } from '../../services/lib/rpc/grpc-client.ts';
@@ -64,4 +65,30 @@ test('that is not there, or damaged, is said in one line', async () => {
   await writeFile(join(dir, 'member', 'daemon.json'), '{"port":"x"}');
   await expect(connectToDaemon(dir)).rejects.toMatchObject({ code: 'DAEMON_ENDPOINT' });
   await rm(dir, { recursive: true });
+});
+
+test('does not cut off a program that is there and silent for a while', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const dir = await temporaryDir();
+  await start(dir);
+  const socket = connect(join(dir, 'member', 'daemon.sock'));
+  onTestFinished(() => {
+    socket.destroy();
+  });
+  // HTTP/2's preface, and settings that are the usual ones; then nothing, as of a program that is stopped. Pings stay without an answer.
+  socket.write(
+    Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]),
+  );
+  const isCut = new Promise<boolean>(resolve => socket.once('close', () => resolve(true)));
+  await new Promise(resolve => socket.once('data', resolve));
+  socket.resume();
+  for (let seconds = 0; seconds < 45; seconds++) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  // The answer of a call says that the endpoint has had its turn.
+  expect(await Promise.race([isCut, ask(dir)])).toMatchObject({ memberId: 'me' });
 });

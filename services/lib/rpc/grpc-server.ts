@@ -19,10 +19,16 @@ export interface GrpcServing {
   /** Asked on each call, after TLS has checked whose certificate it is; throws a `CallFailure` for who may not. */
   readonly admit?: (memberId: MemberId | undefined) => void;
   readonly warn: (line: string) => void;
+  /** Who takes nothing of a stream for so long has it ended, so that it holds nothing for ever; in milliseconds. 0: never. */
+  readonly stalledMs?: number;
 }
 
 /** Serves the same handlers as over the bus, and those that stream. */
-export function addService(server: Server, { definition, handlers }: Served, { admit, warn }: GrpcServing): void {
+export function addService(
+  server: Server,
+  { definition, handlers }: Served,
+  { admit, warn, stalledMs = 0 }: GrpcServing,
+): void {
   const callerOf = (call: UnaryCall | StreamCall, signal: AbortSignal): Caller => {
     const memberId = memberOf(call);
     admit?.(memberId);
@@ -46,7 +52,7 @@ export function addService(server: Server, { definition, handlers }: Served, { a
           const answers = handler(call.request as never, callerOf(call, abort)) as AsyncIterable<unknown>;
           for await (const answer of answers) {
             if (abort.aborted) return;
-            if (!call.write(answer)) await drained(call, abort);
+            if (!call.write(answer)) await drained(call, abort, stalledMs);
           }
           call.end();
         } catch (error) {
@@ -103,14 +109,25 @@ function abortWith(call: UnaryCall | StreamCall): AbortSignal {
   return controller.signal;
 }
 
-async function drained(call: StreamCall, abort: AbortSignal): Promise<void> {
+/** @throws CallFailure DEADLINE_EXCEEDED when the other side takes nothing for `stalledMs` */
+async function drained(call: StreamCall, abort: AbortSignal, stalledMs: number): Promise<void> {
   if (abort.aborted) return;
-  await new Promise<void>(resolve => {
+  await new Promise<void>((resolve, reject) => {
     const go = (): void => {
+      clearTimeout(stalled);
       call.off('drain', go);
       abort.removeEventListener('abort', go);
       resolve();
     };
+    const stalled =
+      stalledMs === 0
+        ? undefined
+        : setTimeout(() => {
+            reject(
+              new CallFailure('DEADLINE_EXCEEDED', 'CALL_STALLED', 'nothing of the stream was taken for too long'),
+            );
+            go();
+          }, stalledMs);
     call.once('drain', go);
     abort.addEventListener('abort', go);
   });

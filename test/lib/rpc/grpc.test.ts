@@ -52,13 +52,19 @@ afterEach(async () => {
 
 async function serve(
   handlers: Partial<Handlers<typeof definition>>,
-  how: { credentials?: ServerCredentials; admit?: (id: string | undefined) => void; address?: string } = {},
+  how: {
+    credentials?: ServerCredentials;
+    admit?: (id: string | undefined) => void;
+    address?: string;
+    stalledMs?: number;
+  } = {},
 ): Promise<{ address: string; warnings: string[] }> {
   const server = new Server();
   const warnings: string[] = [];
   const all = { ping: async () => ({ leaseMs: 1 }), count: async function* () {}, ...handlers };
   addService(server, served(definition, all), {
     warn: line => warnings.push(line),
+    ...(how.stalledMs === undefined ? {} : { stalledMs: how.stalledMs }),
     ...(how.admit === undefined ? {} : { admit: how.admit }),
   });
   const asked = how.address ?? '127.0.0.1:0';
@@ -169,6 +175,27 @@ describe('a stream over gRPC', () => {
     let read = 0;
     for await (const _ of connect(address).client(definition).count(login)) if (++read === 200) break;
     expect(made).toBeLessThan(300);
+  });
+
+  test('of which nothing is taken for too long lets go of what it holds', async () => {
+    const ended = Promise.withResolvers<void>();
+    const { address } = await serve(
+      {
+        count: async function* () {
+          try {
+            for (;;) yield message('x'.repeat(60_000));
+          } finally {
+            ended.resolve();
+          }
+        },
+      },
+      { stalledMs: 100 },
+    );
+    // It reads one, and then no more.
+    const reading = connect(address).client(definition).count(login)[Symbol.asyncIterator]();
+    await reading.next();
+    await ended.promise;
+    await reading.return?.();
   });
 
   test('that its reader leaves ends at the handler', async () => {
