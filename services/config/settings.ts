@@ -414,11 +414,6 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
-  'member.locate': setting(choice('directory', 'ring', 'both'), 'directory', {
-    doc: 'Where members that have a file are looked for: both asks both at once, and one that answers is enough. Names and words the directory alone knows. With ring or both, what is shared is told to the ring as well.',
-    flag: { name: 'locate', value: 'WHERE' },
-    commands: members,
-  }),
   'member.samples': setting(optional(integer(1, 3)), undefined, {
     doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
     commands: sharing,

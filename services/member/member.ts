@@ -3,8 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
-import { providersLater } from '../chord/provider-port.ts';
-import { type RingOptions, type RingPart, startRing } from '../chord/ring.ts';
+import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
   announcementOf,
@@ -38,7 +37,7 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort' | 'locate'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
@@ -127,16 +126,11 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort, locate = 'directory' }: MemberOptions): StartPart[] {
-  let part: RingPart | undefined;
-  const startTheRing: StartPart = async host => {
-    part = await startRing(host, ring);
-    return part;
-  };
-  if (isRingOnly) return [startTheRing];
+function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
+  const starts: StartPart[] = [host => startRing(host, ring)];
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  const inRing = locate === 'directory' ? undefined : providersLater(() => part?.providers);
-  return [startTheRing, host => startPeer(host, { share, originPort, announcing, ring: inRing, locate })];
+  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }));
+  return starts;
 }
 
 /** The same accounts, elsewhere. */

@@ -16,7 +16,6 @@ import { createOriginService } from './origin-service.ts';
 import { createPeer } from './peer-service.ts';
 import { SwarmService } from './piece-frame.ts';
 import { Pulls } from './pulls.ts';
-import { createLocator, type Locate, Provider, type Ring } from './ring.ts';
 import { Share } from './share.ts';
 import { type Platform, splitPath } from './share-path.ts';
 import { createSwarm } from './swarm-service.ts';
@@ -30,9 +29,6 @@ export interface PeerOptions {
   readonly announcing: Announcing;
   /** Where the origin's own clients are served, on loopback; none: nowhere. */
   readonly originPort?: number | undefined;
-  /** None: files are found by the directory alone. */
-  readonly ring?: Ring | undefined;
-  readonly locate?: Locate;
 }
 
 /**
@@ -53,14 +49,9 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
   try {
     let isSettled = false;
     let announcer: Announcer | undefined;
-    let provider: Provider | undefined;
-    const onChange = (): void => {
-      announcer?.look();
-      provider?.look();
-    };
     const share = new Share(
       {
-        ...{ root, index, indexDir, onChange },
+        ...{ root, index, indexDir, onChange: () => announcer?.look() },
         onProblem: failure => warn(`files: ${failure.message}`),
       },
       { exclude: [dataDir], platform },
@@ -73,21 +64,13 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     const announcing = announcer;
     ends.push(() => announcing.close());
 
-    const { ring, locate = 'directory' } = options;
-    if (ring !== undefined) {
-      const providing = new Provider({ ring, index, warn });
-      provider = providing;
-      ends.push(() => providing.close());
-      providing.look();
-    }
-
     const place = { root: share.root, index, unfinished: new UnfinishedDownloads(index) };
     await removeStrays(place);
     const contents = new Contents({ root: share.root, index, onChanged: path => share.look(splitPath(path).folder) });
     const swarms = new Swarms(contents, clock);
     ends.push(() => swarms.close());
     const limits = new Limits(index, clock);
-    const locator = createLocator({ directory: createDirectoryLocator(host), ring, own: host.id }, locate);
+    const locator = createDirectoryLocator(host);
     const pulling = { host, place, contents, locator, limits };
     const transfers = new Transfers(host, { ...pulling, pulls: new Pulls(pulling), platform });
     ends.push(() => transfers.close());
