@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Holding, type SourceProgress, SourceState } from '../../proto/gen/warren/peer/v1/peer.ts';
 import type { MemberHost, MemberLink } from '../bus/hosted.ts';
+import { largePassed } from '../bus/large-messages.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
@@ -139,6 +140,7 @@ export class PullSources {
       for await (const frame of source.client.fetchPieces(request, { signal })) {
         if (isRelayed) source.relayed += frame.data.length;
         yield frame;
+        largePassed(frame.data.length);
       }
     } catch (error) {
       if (!signal.aborted) source.detail = messageOf(error);

@@ -1,4 +1,5 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
+import { largePassed } from '../bus/large-messages.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
@@ -92,6 +93,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           if (signal.aborted) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
+          largePassed(frame.data.length);
         }
       } catch (error) {
         throw asAnswer(error, source === undefined);
