@@ -13,7 +13,7 @@ import type { FilePull } from './file-pull.ts';
 import type { Contact, Locator } from './locator.ts';
 import { type ContentId, pieceCount } from './merkle.ts';
 import type { PieceFrame, SwarmService } from './piece-frame.ts';
-import { SwarmService as swarmService } from './piece-frame.ts';
+import { collectBytes, SwarmService as swarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 
 /** With what is around it, it goes as one message through the broker (bus/relay/frame.ts). */
@@ -140,7 +140,7 @@ export class PullSources {
       for await (const frame of source.client.fetchPieces(request, { signal })) {
         if (isRelayed) source.relayed += frame.data.length;
         yield frame;
-        largePassed(frame.data.length);
+        largePassed(frame.data.length, collectBytes);
       }
     } catch (error) {
       if (!signal.aborted) source.detail = messageOf(error);
