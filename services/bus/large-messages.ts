@@ -12,11 +12,12 @@ let collect: (() => void) | undefined;
  * A large message has gone through. V8 sees of its buffers a few dozen bytes each, and so lets them lie until their memory, which it counts
  * apart, makes it walk the whole heap: at full speed that is every 64 MiB, and was 40 to 50 % of the processor's time of a streaming proxy or
  * worker (docs/benchmarks.md). A collection of the young generation alone every few MiB takes a millisecond, and frees most of the same buffers.
+ * @param every so many bytes; more where what passes is held for a while: what lives through two collections is old, and the whole heap's to free
  */
-export function largePassed(bytes: number): void {
+export function largePassed(bytes: number, every = stepBytes): void {
   if (bytes < largeBytes) return;
   passed += bytes;
-  if (passed < stepBytes) return;
+  if (passed < every) return;
   passed = 0;
   collect ??= youngCollector();
   collect();

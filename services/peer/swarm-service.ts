@@ -1,4 +1,5 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
+import { largePassed } from '../bus/large-messages.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
@@ -8,7 +9,7 @@ import type { Contents } from './contents.ts';
 import type { Limits } from './limits.ts';
 import { type ContentId, isContentId } from './merkle.ts';
 import type { Offers } from './offers.ts';
-import type { SwarmService } from './piece-frame.ts';
+import { collectBytes, type SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
 import type { Swarm, Swarms } from './swarms.ts';
@@ -17,7 +18,7 @@ import { mostTold } from './upload-ledger.ts';
 
 export const mostFrameBytes = 256 * 1024;
 /** Pieces are sent to so many calls at a time, of one member and in all. */
-const uploadsOfOne = 16;
+const uploadsOfOne = 32;
 const uploadsAtOnce = 128;
 const watchMs = 50;
 const mostOthers = 64;
@@ -92,6 +93,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           if (signal.aborted) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
+          largePassed(frame.data.length, collectBytes);
         }
       } catch (error) {
         throw asAnswer(error, source === undefined);

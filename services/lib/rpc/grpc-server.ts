@@ -96,10 +96,26 @@ function memberOf(call: UnaryCall | StreamCall): MemberId | undefined {
   const certificate = call.getAuthContext()?.sslPeerCertificate;
   if (certificate === undefined || certificate.raw === undefined) return undefined;
   try {
-    return certificateFacts(certificate.raw).id;
+    return memberOfCertificate(certificate.raw);
   } catch (cause) {
     throw new CallFailure('UNAUTHENTICATED', 'CALL_CERTIFICATE', "the caller's certificate is no member's", { cause });
   }
+}
+
+/** Certificates that were read: a connection has many calls, and reading one takes a good part of a small one. */
+const known = new Map<string, MemberId>();
+const mostKnown = 1_024;
+
+/** @throws Failure IDENTITY_CERTIFICATE */
+function memberOfCertificate(raw: Uint8Array): MemberId {
+  const key = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1');
+  let id = known.get(key);
+  if (id === undefined) {
+    id = certificateFacts(raw).id;
+    if (known.size >= mostKnown) known.clear();
+    known.set(key, id);
+  }
+  return id;
 }
 
 function abortWith(call: UnaryCall | StreamCall): AbortSignal {
