@@ -35,13 +35,10 @@ const retryBounds = { firstMs: 5_000, maxMs: 300_000 };
 const idleMs = 10 * 60_000;
 /** Of either kind; beyond it the one that was asked for longest ago goes. */
 const remembered = 1_000;
-/**
- * A call through a window of 64 KiB gets 2 MiB a second at a round trip of 20 ms; with this one up to 64 times as much. What waits in it is
- * held by the receiver: buffers that grow old there cost it collections of the whole heap.
- */
+/** A call through a window of 64 KiB gets 2 MiB a second at a round trip of 20 ms; with this one 80 times as much. */
 const channelOptions = {
   ...memberChannelOptions,
-  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  'grpc-node.flow_control_window': 8 * 1024 * 1024,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.enable_http_proxy': 0,
