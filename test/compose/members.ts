@@ -52,13 +52,18 @@ const { authorityCertificate, certificate } = JSON.parse(readFileSync('/data/mem
 const key = readFileSync('/data/member/key.pem', 'utf8');
 const own = { authorityCertificate, certificate, key };
 const answers = [];
-for (const { memberId, advertised } of JSON.parse(process.argv[1])) {
-  const credentials = memberChannelCredentials(own, memberId);
-  const connection = openGrpc(advertised[0], credentials, memberChannelOptions);
-  answers.push(await connection.client(ContactServiceDefinition).ping({}, { deadlineMs: 5000 }));
-  connection.close();
+try {
+  for (const { memberId, advertised } of JSON.parse(process.argv[1])) {
+    const credentials = memberChannelCredentials(own, memberId);
+    const connection = openGrpc(advertised[0], credentials, memberChannelOptions);
+    answers.push(await connection.client(ContactServiceDefinition).ping({}, { deadlineMs: 5000 }));
+    connection.close();
+  }
+  console.log(JSON.stringify(answers));
+} catch (error) {
+  console.error(error.message.replaceAll('\\n', ' '));
+  process.exit(1);
 }
-console.log(JSON.stringify(answers));
 `;
 
 /** Calls from one member to others, straight to their addresses on the network, with the key and certificate that it has. */
