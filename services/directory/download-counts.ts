@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { transaction } from './schema.ts';
+import { transaction } from '../lib/sqlite.ts';
 
 /** A file that a member has got whole. */
 export interface Download {

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { IndexState, SharedFile } from '../../proto/gen/warren/directory/v1/files.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import { transaction } from './schema.ts';
+import { transaction } from '../lib/sqlite.ts';
 import { baseOf, type SnapshotPart, typeOf } from './shared-file.ts';
 
 /** Checked already: see `shared-file.ts`. */

@@ -129,18 +129,3 @@ export function migrate(db: DatabaseSync, found: number): boolean {
   db.exec(`PRAGMA user_version = ${schemaVersion}`);
   return true;
 }
-
-/** Commits what `act` does, or nothing of it. */
-export function transaction<T>(db: DatabaseSync, act: () => T): T {
-  // At once for writing: two that read first and both want to write then could not wait for each other.
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    const result = act();
-    db.exec('COMMIT');
-    return result;
-  } catch (error) {
-    // SQLite may have done it itself (https://www.sqlite.org/lang_transaction.html): a full disk, an I/O error.
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}

@@ -1,13 +1,12 @@
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { Failure, messageOf } from '../lib/failure.ts';
+import type { DatabaseSync } from 'node:sqlite';
+import { formatOf, openDatabase, otherFormat, transaction } from '../lib/sqlite.ts';
 import { DownloadCounts } from './download-counts.ts';
 import { FileCatalogue } from './file-catalogue.ts';
 import { FileIndex } from './file-index.ts';
 import { InviteStore } from './invite-store.ts';
 import { MemberStore } from './member-store.ts';
-import { migrate, schemaVersion, transaction } from './schema.ts';
+import { migrate, schemaVersion } from './schema.ts';
 
 export interface Account {
   readonly username: string;
@@ -26,6 +25,8 @@ export interface Session {
   /** Milliseconds since 1970, of this machine. */
   readonly expiresAt: number;
 }
+
+const code = 'DIRECTORY_DATA';
 
 /** A session counts while it has not expired and its account is not disabled. */
 const valid = 'FROM sessions JOIN accounts USING (username) WHERE disabled = 0 AND expires_at > :now';
@@ -55,39 +56,28 @@ export class DirectoryStore {
 
   constructor(dir: string) {
     const file = join(dir, 'directory.db');
-    try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      // SQLite gives its journal the rights of its file.
-      closeSync(openSync(file, 'a', 0o600));
-      chmodSync(file, 0o600);
-      this.#db = new DatabaseSync(file, { timeout: 5_000 });
-    } catch (error) {
-      throw new Failure('DIRECTORY_DATA', `cannot open ${file}: ${messageOf(error)}`, { cause: error });
-    }
-    try {
-      this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    const { database, made } = openDatabase(file, code, db => {
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       // Ids of files are random, so that a large index touches pages all over: 64 MiB of them in memory, 16 in the log.
-      this.#db.exec('PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096;');
-      transaction(this.#db, () => this.#migrate(file));
-      this.index = new FileIndex(this.#db);
-      this.catalogue = new FileCatalogue(this.#db);
-      this.downloads = new DownloadCounts(this.#db);
-      this.members = new MemberStore(this.#db);
-      this.invites = new InviteStore(this.#db);
-    } catch (error) {
-      this.#db.close();
-      if (error instanceof Failure) throw error;
-      throw new Failure('DIRECTORY_DATA', `cannot use ${file}: ${messageOf(error)}`, { cause: error });
-    }
-  }
-
-  #migrate(file: string): void {
-    const found = Number(this.#db.prepare('PRAGMA user_version').get()?.user_version);
-    if (!migrate(this.#db, found))
-      throw new Failure(
-        'DIRECTORY_DATA',
-        `${file} is of another version of Warren (its format is ${found}, not ${schemaVersion})`,
-      );
+      db.exec('PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4096;');
+      transaction(db, () => {
+        const found = formatOf(db);
+        if (!migrate(db, found)) throw otherFormat(code, file, found, schemaVersion);
+      });
+      return {
+        index: new FileIndex(db),
+        catalogue: new FileCatalogue(db),
+        downloads: new DownloadCounts(db),
+        members: new MemberStore(db),
+        invites: new InviteStore(db),
+      };
+    });
+    this.#db = database;
+    this.index = made.index;
+    this.catalogue = made.catalogue;
+    this.downloads = made.downloads;
+    this.members = made.members;
+    this.invites = made.invites;
   }
 
   /** @returns false when there is one of that name */

@@ -1,8 +1,7 @@
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { Failure, messageOf } from '../lib/failure.ts';
+import type { DatabaseSync } from 'node:sqlite';
 import type { MemberId } from '../lib/identity/member-id.ts';
+import { formatOf, openDatabase, otherFormat, transaction } from '../lib/sqlite.ts';
 import type { Holder, LatentServer, NameState } from './record.ts';
 
 /** What has become of a name. */
@@ -12,6 +11,7 @@ export interface StateChange {
   readonly after: NameState;
 }
 
+const code = 'NAMING_DATA';
 const version = 1;
 
 const schema = `
@@ -50,34 +50,17 @@ export class NamingStore {
 
   constructor(dir: string) {
     const file = join(dir, 'naming.db');
-    try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      // SQLite gives its journal the rights of its file.
-      closeSync(openSync(file, 'a', 0o600));
-      chmodSync(file, 0o600);
-      this.#db = new DatabaseSync(file, { timeout: 5_000 });
-    } catch (error) {
-      throw new Failure('NAMING_DATA', `cannot open ${file}: ${messageOf(error)}`, { cause: error });
-    }
-    try {
-      this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      this.#transaction(() => this.#migrate(file));
-      this.#statements = prepare(this.#db);
-    } catch (error) {
-      this.#db.close();
-      if (error instanceof Failure) throw error;
-      throw new Failure('NAMING_DATA', `cannot use ${file}: ${messageOf(error)}`, { cause: error });
-    }
-  }
-
-  #migrate(file: string): void {
-    const found = Number(this.#db.prepare('PRAGMA user_version').get()?.user_version);
-    if (found === 0) this.#db.exec(schema);
-    else if (found !== version)
-      throw new Failure(
-        'NAMING_DATA',
-        `${file} is of another version of Warren (its format is ${found}, not ${version})`,
-      );
+    const { database, made } = openDatabase(file, code, db => {
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      transaction(db, () => {
+        const found = formatOf(db);
+        if (found === 0) db.exec(schema);
+        else if (found !== version) throw otherFormat(code, file, found, version);
+      });
+      return prepare(db);
+    });
+    this.#db = database;
+    this.#statements = made;
   }
 
   /** All names as they were written last; with leases that have ended. */
@@ -106,7 +89,7 @@ export class NamingStore {
   write(changes: readonly StateChange[]): void {
     const acts = changes.flatMap(change => this.#actsOf(change));
     if (acts.length === 0) return;
-    this.#transaction(() => {
+    transaction(this.#db, () => {
       for (const act of acts) act();
     });
   }
@@ -136,18 +119,6 @@ export class NamingStore {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #transaction(act: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      act();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      // A full disk has rolled back already.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { transaction } from '../lib/sqlite.ts';
 import { DurableCounter } from './durable-counter.ts';
 import { openIndexDatabase, Statements } from './index-database.ts';
 import { ManifestStore } from './manifest-store.ts';
@@ -59,16 +60,9 @@ export class ContentIndex {
 
   /** All or nothing. */
   transaction<T>(act: () => T): T {
-    this.database.exec('BEGIN IMMEDIATE');
-    try {
-      const result = act();
-      this.database.exec('COMMIT');
-      this.#counter.settle();
-      return result;
-    } catch (error) {
-      this.database.exec('ROLLBACK');
-      throw error;
-    }
+    const result = transaction(this.database, act);
+    this.#counter.settle();
+    return result;
   }
 
   // --- files

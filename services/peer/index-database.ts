@@ -1,8 +1,8 @@
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { Failure, messageOf } from '../lib/failure.ts';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { formatOf, openDatabase, otherFormat } from '../lib/sqlite.ts';
 
+const code = 'PEER_INDEX';
 const version = 1;
 
 const schema = `
@@ -74,35 +74,15 @@ const added = `
  */
 export function openIndexDatabase(dir: string, { readOnly = false } = {}): DatabaseSync {
   const file = join(dir, 'index.db');
-  let database: DatabaseSync;
-  try {
-    if (!readOnly) {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      // SQLite gives its journal the rights of its file.
-      closeSync(openSync(file, 'a', 0o600));
-      chmodSync(file, 0o600);
-    }
-    database = new DatabaseSync(file, { timeout: 5_000, readOnly });
-  } catch (error) {
-    throw new Failure('PEER_INDEX', `cannot open ${file}: ${messageOf(error)}`, { cause: error });
-  }
-  try {
-    if (readOnly) return database;
+  const setUp = (database: DatabaseSync): void => {
+    if (readOnly) return;
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;');
-    const found = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    const found = formatOf(database);
     if (found === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
-    else if (found !== version)
-      throw new Failure(
-        'PEER_INDEX',
-        `${file} is of another version of Warren (its format is ${found}, not ${version})`,
-      );
+    else if (found !== version) throw otherFormat(code, file, found, version);
     database.exec(added);
-    return database;
-  } catch (error) {
-    database.close();
-    if (error instanceof Failure) throw error;
-    throw new Failure('PEER_INDEX', `cannot use ${file}: ${messageOf(error)}`, { cause: error });
-  }
+  };
+  return openDatabase(file, code, setUp, { readOnly }).database;
 }
 
 /** The statements of one database, prepared once each. */

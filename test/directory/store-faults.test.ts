@@ -5,10 +5,10 @@ import { memberAccount } from '../../services/bus/accounts/specs.ts';
 import type { Bus, BusState } from '../../services/bus/bus.ts';
 import { AccountKeeper } from '../../services/directory/account-keeper.ts';
 import type { RevocationFeed } from '../../services/directory/revocation-feed.ts';
-import { transaction } from '../../services/directory/schema.ts';
 import type { DirectoryStore } from '../../services/directory/store.ts';
 import { watchStore } from '../../services/directory/store-watch.ts';
 import { createMemberKeys } from '../../services/lib/identity/keys.ts';
+import { transaction } from '../../services/lib/sqlite.ts';
 
 test('what SQLite has undone itself is told as it was, and the next transaction begins', () => {
   using db = new DatabaseSync(':memory:');
