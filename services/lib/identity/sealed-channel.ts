@@ -1,16 +1,8 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, type KeyObject } from 'node:crypto';
 import { Failure } from '../failure.ts';
 import { isSignedBy, type MemberKeys, memberIdOf, signAs } from './keys.ts';
 import type { MemberId } from './member-id.ts';
+import { newX25519Key, rawPublicKeyOf, sharedSecret } from './x25519.ts';
 
 /** What each side says of itself when a channel opens (relay.proto, where the protocol stands). */
 export interface Introduction {
@@ -43,18 +35,19 @@ export function introduce(
   channel: string,
   peer: MemberId,
 ): { introduction: Introduction; complete(answer: Introduction): SealedChannel } {
-  const own = newPair();
+  const own = newX25519Key();
+  const newKey = rawPublicKeyOf(own);
   const introduction = {
     publicKey: keys.publicKey,
-    newKey: own.raw,
-    signature: signAs(keys, context, transcript('initiator', channel, keys.id, peer, own.raw)),
+    newKey,
+    signature: signAs(keys, context, transcript('initiator', channel, keys.id, peer, newKey)),
   };
   return {
     introduction,
     complete: answer => {
-      const signed = transcript('responder', channel, keys.id, peer, own.raw, answer.newKey);
+      const signed = transcript('responder', channel, keys.id, peer, newKey, answer.newKey);
       check(answer, peer, signed);
-      return channelOf(own.key, answer.newKey, signed, 'initiator');
+      return channelOf(own, answer.newKey, signed, 'initiator');
     },
   };
 }
@@ -67,11 +60,12 @@ export function answer(
   introduction: Introduction,
 ): { introduction: Introduction; sealed: SealedChannel } {
   check(introduction, peer, transcript('initiator', channel, peer, keys.id, introduction.newKey));
-  const own = newPair();
-  const signed = transcript('responder', channel, peer, keys.id, introduction.newKey, own.raw);
+  const own = newX25519Key();
+  const newKey = rawPublicKeyOf(own);
+  const signed = transcript('responder', channel, peer, keys.id, introduction.newKey, newKey);
   return {
-    introduction: { publicKey: keys.publicKey, newKey: own.raw, signature: signAs(keys, context, signed) },
-    sealed: channelOf(own.key, introduction.newKey, signed, 'responder'),
+    introduction: { publicKey: keys.publicKey, newKey, signature: signAs(keys, context, signed) },
+    sealed: channelOf(own, introduction.newKey, signed, 'responder'),
   };
 }
 
@@ -98,8 +92,7 @@ function check({ publicKey, signature }: Introduction, peer: MemberId, signed: U
 function channelOf(own: KeyObject, newKey: Uint8Array, signed: Uint8Array, side: Side): SealedChannel {
   let secret: Buffer;
   try {
-    // Refuses points of small order, for which it would be zero.
-    secret = diffieHellman({ privateKey: own, publicKey: x25519Of(newKey) });
+    secret = sharedSecret(own, newKey);
   } catch (cause) {
     throw broken('a key that is none', cause);
   }
@@ -138,18 +131,6 @@ function channelOf(own: KeyObject, newKey: Uint8Array, signed: Uint8Array, side:
 
 function countUp(nonce: Buffer): void {
   nonce.writeBigUInt64BE(nonce.readBigUInt64BE(4) + 1n, 4);
-}
-
-/** SubjectPublicKeyInfo of an X25519 key (RFC 8410), which the raw key follows. */
-const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
-
-function newPair(): { key: KeyObject; raw: Uint8Array } {
-  const { privateKey, publicKey } = generateKeyPairSync('x25519');
-  return { key: privateKey, raw: publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length) };
-}
-
-function x25519Of(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
 }
 
 function broken(why: string, cause?: unknown): Failure {

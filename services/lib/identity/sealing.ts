@@ -1,15 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { Failure } from '../failure.ts';
+import { newX25519Key, rawPrivateKeyOf, rawPublicKeyOf, sharedSecret, x25519KeyOf } from './x25519.ts';
 
 /** X25519 (RFC 7748), for what only the holder of the private key is to read. Both raw, 32 bytes. */
 export interface SealingKeys {
@@ -20,16 +11,10 @@ export interface SealingKeys {
 
 const nonceBytes = 12;
 const tagBytes = 16;
-/** What stands before the raw key (RFC 8410). */
-const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
-const pkcs8Prefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 export function createSealingKeys(): SealingKeys {
-  const { publicKey, privateKey } = generateKeyPairSync('x25519');
-  return {
-    publicKey: publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length),
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(pkcs8Prefix.length),
-  };
+  const key = newX25519Key();
+  return { publicKey: rawPublicKeyOf(key), privateKey: rawPrivateKeyOf(key) };
 }
 
 /**
@@ -39,12 +24,7 @@ export function createSealingKeys(): SealingKeys {
  * @throws Failure IDENTITY_KEY when the other's is no key, or one of those with which all secrets are alike
  */
 export function sharedKey(own: Uint8Array, others: Uint8Array, context: string): Uint8Array {
-  let secret: Buffer;
-  try {
-    secret = diffieHellman({ privateKey: privateKeyOf(own), publicKey: publicKeyOf(others) });
-  } catch (cause) {
-    throw new Failure('IDENTITY_KEY', 'not an X25519 key', { cause });
-  }
+  const secret = sharedSecret(x25519KeyOf(own), others);
   return new Uint8Array(hkdfSync('sha256', secret, '', context, 32));
 }
 
@@ -64,13 +44,4 @@ export function unseal(key: Uint8Array, sealed: Uint8Array): Buffer {
   } catch (cause) {
     throw new Failure('IDENTITY_SEAL', 'cannot be unsealed with this key', { cause });
   }
-}
-
-function publicKeyOf(raw: Uint8Array): KeyObject {
-  if (raw.length !== 32) throw new Failure('IDENTITY_KEY', 'a key of another length');
-  return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
-}
-
-function privateKeyOf(raw: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([pkcs8Prefix, raw]), format: 'der', type: 'pkcs8' });
 }
