@@ -6,6 +6,7 @@ import {
   type EnrolRequest,
 } from '../../proto/gen/warren/directory/v1/enrolment.ts';
 import { hashBrokerPassword } from '../bus/accounts/password-hash.ts';
+import { inviteAccountName } from '../bus/accounts/specs.ts';
 import type { QueueKind } from '../bus/topology.ts';
 import { type Authority, certificateFacts, issueCertificate } from '../lib/identity/authority.ts';
 import { memberIdOf } from '../lib/identity/keys.ts';
@@ -19,7 +20,6 @@ import {
   openEnrolment,
   sealEnrolled,
 } from './enrolment-seal.ts';
-import { inviteAccountName } from './invite-line.ts';
 import type { InviteRow } from './invite-store.ts';
 import type { MemberRow } from './member-store.ts';
 import { mistakeInName, mistakeInPassword } from './methods.ts';

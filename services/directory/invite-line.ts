@@ -50,8 +50,3 @@ export function inviteSecrets(secret: Uint8Array): { readonly brokerPassword: st
     Buffer.from(hkdfSync('sha256', secret, '', `warren invite ${purpose}`, 32));
   return { brokerPassword: derive('broker').toString('hex'), proof: derive('proof') };
 }
-
-/** The broker account of an invite. */
-export function inviteAccountName(inviteId: string): string {
-  return `invite.${inviteId}`;
-}

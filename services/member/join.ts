@@ -5,12 +5,13 @@ import {
   EnrolRequest,
   type InviteLine,
 } from '../../proto/gen/warren/directory/v1/enrolment.ts';
+import { inviteAccountName } from '../bus/accounts/specs.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { roles } from '../bus/topology.ts';
 import { directoryClient, enrolmentClient } from '../directory/client.ts';
 import { enrolmentSeals, openEnrolled, sealEnrolment, signEnrolment } from '../directory/enrolment-seal.ts';
-import { inviteAccountName, inviteSecrets, parseInviteLine } from '../directory/invite-line.ts';
+import { inviteSecrets, parseInviteLine } from '../directory/invite-line.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts, fingerprintOf, isIssuedBy } from '../lib/identity/authority.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';

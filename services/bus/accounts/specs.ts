@@ -13,6 +13,11 @@ export function memberAccount(id: MemberId, passwordHash: string, services: read
 
 /** @param id of the invite, of one word */
 export function inviteAccount(id: string, passwordHash: string): AccountSpec {
-  const name = `invite.${id}`;
+  const name = inviteAccountName(id);
   return { name, passwordHash, rights: rights.invite(name), limits: inviteLimits };
+}
+
+/** The broker account of an invite. */
+export function inviteAccountName(inviteId: string): string {
+  return `invite.${inviteId}`;
 }
