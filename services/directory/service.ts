@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
 import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
@@ -9,9 +7,9 @@ import { createBrokerAccounts } from '../bus/accounts/management.ts';
 import type { Bus, Consumer } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import { directoryEnrol, directoryIndex, directoryRpc, directoryTransfers, type QueueKind } from '../bus/topology.ts';
-import { claim } from '../lib/claim.ts';
+import { claimFolder } from '../lib/claim.ts';
 import { dialable } from '../lib/dialable.ts';
-import { Failure, messageOf } from '../lib/failure.ts';
+import { Failure } from '../lib/failure.ts';
 import { listen } from '../lib/listen.ts';
 import { randomHex, randomId } from '../lib/random.ts';
 import { served } from '../lib/rpc/definition.ts';
@@ -102,15 +100,7 @@ export async function startDirectory(
   }: ServiceOptions,
 ): Promise<Directory> {
   const dir = directoryDir(dataDir);
-  await mkdir(dir, { recursive: true, mode: 0o700 }).catch(error => {
-    throw new Failure('DIRECTORY_DATA', `cannot make ${dir}: ${messageOf(error)}`, { cause: error });
-  });
-  const mine = await claim(join(dir, 'owner'));
-  if ('heldBy' in mine)
-    throw new Failure(
-      'DIRECTORY_HELD',
-      `process ${mine.heldBy} runs the directory of ${dir} already: stop that one, or choose another --data`,
-    );
+  const mine = await claimFolder(dir, { code: 'DIRECTORY', what: 'directory' });
   const ends: (() => unknown)[] = [() => mine.release()];
   const close = async (): Promise<void> => {
     for (const end of ends.splice(0).reverse()) await end();

@@ -1,4 +1,6 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure, messageOf } from './failure.ts';
 import { commandLine } from './process-table.ts';
 import { randomHex } from './random.ts';
 
@@ -32,6 +34,27 @@ export async function claim(file: string): Promise<{ release(): Promise<void> } 
   } finally {
     await rm(own, { force: true });
   }
+}
+
+/**
+ * Makes a folder that is this user's alone, if need be, and claims it: what is in it is one process's at a time.
+ * @param code what failures begin with
+ * @param what the other process runs from it, for people
+ * @throws Failure `…_DATA`: it cannot be made; `…_HELD`
+ */
+export async function claimFolder(
+  dir: string,
+  { code, what }: { code: string; what: string },
+): Promise<{ release(): Promise<void> }> {
+  await mkdir(dir, { recursive: true, mode: 0o700 }).catch(error => {
+    throw new Failure(`${code}_DATA`, `cannot make ${dir}: ${messageOf(error)}`, { cause: error });
+  });
+  const mine = await claim(join(dir, 'owner'));
+  if ('release' in mine) return mine;
+  throw new Failure(
+    `${code}_HELD`,
+    `process ${mine.heldBy} runs the ${what} of ${dir} already: stop that one, or choose another --data`,
+  );
 }
 
 async function linkNew(from: string, to: string): Promise<boolean> {

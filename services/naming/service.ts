@@ -1,13 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { NameChanged, NamingServiceDefinition } from '../../proto/gen/warren/naming/v1/naming.ts';
 import type { Bus } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
 import { namingRpc, type QueueKind } from '../bus/topology.ts';
-import { claim } from '../lib/claim.ts';
+import { claimFolder } from '../lib/claim.ts';
 import { dialable } from '../lib/dialable.ts';
-import { Failure, messageOf } from '../lib/failure.ts';
 import { listen } from '../lib/listen.ts';
 import { served } from '../lib/rpc/definition.ts';
 import { readVersion } from '../lib/version.ts';
@@ -70,15 +67,7 @@ export async function startNaming(
   { dataDir, host, port, dnsHost, dnsPort, zones: origins, dnsRate, leaseMs, queueType }: ServiceOptions,
 ): Promise<RunningNaming> {
   const dir = namingDir(dataDir);
-  await mkdir(dir, { recursive: true, mode: 0o700 }).catch(error => {
-    throw new Failure('NAMING_DATA', `cannot make ${dir}: ${messageOf(error)}`, { cause: error });
-  });
-  const mine = await claim(join(dir, 'owner'));
-  if ('heldBy' in mine)
-    throw new Failure(
-      'NAMING_HELD',
-      `process ${mine.heldBy} runs the naming of ${dir} already: stop that one, or choose another --data`,
-    );
+  const mine = await claimFolder(dir, { code: 'NAMING', what: 'naming' });
   const ends: (() => unknown)[] = [() => mine.release()];
   const close = async (): Promise<void> => {
     for (const end of ends.splice(0).reverse()) await end();
