@@ -1,12 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectRaw } from 'amqplib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import {
-  LoginRequest,
-  LoginResponse,
-  PingRequest,
-  PingResponse,
-} from '../../../proto/gen/warren/directory/v1/directory.ts';
+import { LoginResponse } from '../../../proto/gen/warren/directory/v1/directory.ts';
 import { createBrokerAccounts } from '../../../services/bus/accounts/management.ts';
 import { hashBrokerPassword } from '../../../services/bus/accounts/password-hash.ts';
 import { memberAccount } from '../../../services/bus/accounts/specs.ts';
@@ -23,29 +18,7 @@ import { CallFailure } from '../../../services/lib/rpc/call-failure.ts';
 import { type Caller, type Handlers, served } from '../../../services/lib/rpc/definition.ts';
 import type { LocalBroker } from '../../../services/up/local-broker.ts';
 import { ownBroker } from '../../support/broker.ts';
-
-const definition = {
-  name: 'Sample',
-  fullName: 'test.v1.Sample',
-  methods: {
-    ping: {
-      name: 'Ping',
-      requestType: PingRequest as typeof PingRequest,
-      requestStream: false,
-      responseType: PingResponse as typeof PingResponse,
-      responseStream: false,
-      options: {},
-    },
-    count: {
-      name: 'Count',
-      requestType: LoginRequest as typeof LoginRequest,
-      requestStream: false,
-      responseType: LoginResponse as typeof LoginResponse,
-      responseStream: true,
-      options: {},
-    },
-  },
-} as const;
+import { sampleService } from '../../support/sample-service.ts';
 
 let broker: LocalBroker;
 let directory: Bus;
@@ -77,7 +50,7 @@ interface Member {
 }
 
 async function member(
-  handlers: Partial<Handlers<typeof definition>> = {},
+  handlers: Partial<Handlers<typeof sampleService>> = {},
   admit: (id: MemberId) => void = () => {},
 ): Promise<Member & { drop(id: MemberId): void; close(): Promise<void> }> {
   const keys = createMemberKeys();
@@ -94,7 +67,7 @@ async function member(
   await bus.ready();
   const needs = { bus, keys, clock, warn };
   const all = { ping: async () => ({ leaseMs: 1 }), count: async function* () {}, ...handlers };
-  const server = serveRelays(needs, [served(definition, all)], admit);
+  const server = serveRelays(needs, [served(sampleService, all)], admit);
   ends.push(() => server.close());
   const bindings = [{ exchange: 'm', key: rpcKey(brokerAccountOf(keys.id)) }];
   const calls = await serveCalls(bus, { name: '', exclusive: true, why: 'test' }, [server.service], {
@@ -119,7 +92,7 @@ describe('a call through the broker', () => {
       },
     });
     const ann = await member();
-    expect(await ann.relays.client(bob.keys.id, definition).ping({ token: 'four', addresses: [] })).toEqual({
+    expect(await ann.relays.client(bob.keys.id, sampleService).ping({ token: 'four', addresses: [] })).toEqual({
       leaseMs: 4,
     });
     expect(caller?.memberId).toBe(ann.keys.id);
@@ -148,7 +121,7 @@ describe('a call through the broker', () => {
     const ann = await member();
     const hash = createHash('sha256');
     let at = 0;
-    for await (const { peerId } of ann.relays.client(bob.keys.id, definition).count(login)) {
+    for await (const { peerId } of ann.relays.client(bob.keys.id, sampleService).count(login)) {
       expect(peerId.length).toBe(sizes[at++]);
       hash.update(peerId);
     }
@@ -169,7 +142,7 @@ describe('a call through the broker', () => {
       },
     });
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     const slow = client.count({ ...login, username: 'endless' })[Symbol.asyncIterator]();
     await slow.next();
     const others = Array.from({ length: 20 }, async (_, n) => {
@@ -194,7 +167,7 @@ describe('a call through the broker', () => {
       },
     });
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     await expect(client.ping(ping)).rejects.toMatchObject({
       status: 'RESOURCE_EXHAUSTED',
       code: 'TEST_BUSY',
@@ -220,7 +193,7 @@ describe('a call through the broker', () => {
       },
     });
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     await expect(client.ping(ping, { deadlineMs: 300 })).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' });
     await heard[0]?.promise;
     for await (const _ of client.count(login)) break;
@@ -236,7 +209,7 @@ describe('a call through the broker', () => {
       },
     });
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     await client.ping(ping);
     ahead += 30_000;
     expect(await client.ping({ token: 'slow', addresses: [] })).toEqual({ leaseMs: 1 });
@@ -249,8 +222,8 @@ describe('a call through the broker', () => {
     const bindings = () => [{ exchange: 'm', key: rpcKey(brokerAccountOf(frozen.keys.id)) }];
     await frozen.close();
     await frozen.bus.consume({ name: '', exclusive: true, why: 'test' }, () => 'ack', { noAck: true, bindings });
-    expect(await ann.relays.client(bob.keys.id, definition).ping(ping)).toEqual({ leaseMs: 1 });
-    const client = ann.relays.client(frozen.keys.id, definition);
+    expect(await ann.relays.client(bob.keys.id, sampleService).ping(ping)).toEqual({ leaseMs: 1 });
+    const client = ann.relays.client(frozen.keys.id, sampleService);
     const begun = performance.now();
     await expect(client.ping(ping, { deadlineMs: 200 })).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' });
     const signal = AbortSignal.timeout(200);
@@ -262,7 +235,7 @@ describe('a call through the broker', () => {
 
   test('to a member who is not there is UNAVAILABLE at once', async () => {
     const ann = await member();
-    await expect(ann.relays.client(createMemberKeys().id, definition).ping(ping)).rejects.toMatchObject({
+    await expect(ann.relays.client(createMemberKeys().id, sampleService).ping(ping)).rejects.toMatchObject({
       status: 'UNAVAILABLE',
       code: 'RELAY_OPEN',
     });
@@ -284,7 +257,7 @@ describe('a call through the broker', () => {
       },
     );
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     await expect(client.ping(ping)).rejects.toMatchObject({ code: 'TEST_NOT_YOU' });
     admitted = true;
     const answers = client.count(login)[Symbol.asyncIterator]();
@@ -308,7 +281,7 @@ describe('a broker that dies', () => {
       },
     });
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     const answers = client.count(login)[Symbol.asyncIterator]();
     await answers.next();
     await broker.kill();
@@ -344,7 +317,7 @@ describe('what the broker sees', () => {
       },
       { noAck: true },
     );
-    for await (const { peerId } of ann.relays.client(bob.keys.id, definition).count({ ...login, password: secret }))
+    for await (const { peerId } of ann.relays.client(bob.keys.id, sampleService).count({ ...login, password: secret }))
       expect(peerId).toContain(secret);
     const frames = () => seen.filter(({ type }) => type === 'warren.bus.v1.RelayFrame');
     await expect.poll(() => frames().length).toBeGreaterThan(20);
@@ -357,7 +330,7 @@ describe('what the broker sees', () => {
   test('cannot be said again, nor changed: what does not fit ends the channel, and the next call opens another', async () => {
     const bob = await member();
     const ann = await member();
-    const client = ann.relays.client(bob.keys.id, definition);
+    const client = ann.relays.client(bob.keys.id, sampleService);
     const operator = await connectRaw(broker.url);
     ends.push(() => operator.close());
     const channel = await operator.createChannel();

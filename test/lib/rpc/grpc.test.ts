@@ -3,12 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import {
-  LoginRequest,
-  LoginResponse,
-  PingRequest,
-  PingResponse,
-} from '../../../proto/gen/warren/directory/v1/directory.ts';
+import { LoginResponse } from '../../../proto/gen/warren/directory/v1/directory.ts';
 import { createAuthority, issueCertificate } from '../../../services/lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys } from '../../../services/lib/identity/keys.ts';
 import { CallFailure } from '../../../services/lib/rpc/call-failure.ts';
@@ -20,30 +15,7 @@ import {
   memberChannelCredentials,
   memberServerCredentials,
 } from '../../../services/lib/rpc/member-tls.ts';
-
-/** One that answers once, and one that streams. */
-const definition = {
-  name: 'Sample',
-  fullName: 'test.v1.Sample',
-  methods: {
-    ping: {
-      name: 'Ping',
-      requestType: PingRequest as typeof PingRequest,
-      requestStream: false,
-      responseType: PingResponse as typeof PingResponse,
-      responseStream: false,
-      options: {},
-    },
-    count: {
-      name: 'Count',
-      requestType: LoginRequest as typeof LoginRequest,
-      requestStream: false,
-      responseType: LoginResponse as typeof LoginResponse,
-      responseStream: true,
-      options: {},
-    },
-  },
-} as const;
+import { sampleService } from '../../support/sample-service.ts';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -51,7 +23,7 @@ afterEach(async () => {
 });
 
 async function serve(
-  handlers: Partial<Handlers<typeof definition>>,
+  handlers: Partial<Handlers<typeof sampleService>>,
   how: {
     credentials?: ServerCredentials;
     admit?: (id: string | undefined) => void;
@@ -62,7 +34,7 @@ async function serve(
   const server = new Server();
   const warnings: string[] = [];
   const all = { ping: async () => ({ leaseMs: 1 }), count: async function* () {}, ...handlers };
-  addService(server, served(definition, all), {
+  addService(server, served(sampleService, all), {
     warn: line => warnings.push(line),
     ...(how.stalledMs === undefined ? {} : { stalledMs: how.stalledMs }),
     ...(how.admit === undefined ? {} : { admit: how.admit }),
@@ -89,14 +61,14 @@ const login = { username: 'u', password: 'p', addresses: [] };
 describe('a call over gRPC', () => {
   test('gives the request to the handler and its answer back', async () => {
     const { address } = await serve({ ping: async ({ token }) => ({ leaseMs: token.length }) });
-    expect(await connect(address).client(definition).ping({ token: 'four', addresses: [] })).toEqual({ leaseMs: 4 });
+    expect(await connect(address).client(sampleService).ping({ token: 'four', addresses: [] })).toEqual({ leaseMs: 4 });
   });
 
   test('goes over a Unix socket too', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'warren-grpc-'));
     ends.push(() => rm(dir, { recursive: true }));
     const { address } = await serve({}, { address: `unix:${join(dir, 'socket')}` });
-    expect(await connect(address).client(definition).ping(ping)).toEqual({ leaseMs: 1 });
+    expect(await connect(address).client(sampleService).ping(ping)).toEqual({ leaseMs: 1 });
   });
 
   test('fails with what the handler said: status, code, words, when to ask again', async () => {
@@ -105,7 +77,7 @@ describe('a call over gRPC', () => {
         throw new CallFailure('RESOURCE_EXHAUSTED', 'TEST_BUSY', 'zu viele Schlüssel: 100 %', { retryAfterMs: 1234.5 });
       },
     });
-    await expect(connect(address).client(definition).ping(ping)).rejects.toMatchObject({
+    await expect(connect(address).client(sampleService).ping(ping)).rejects.toMatchObject({
       status: 'RESOURCE_EXHAUSTED',
       code: 'TEST_BUSY',
       message: 'zu viele Schlüssel: 100 %',
@@ -121,7 +93,7 @@ describe('a call over gRPC', () => {
       },
     });
     const error = await connect(address)
-      .client(definition)
+      .client(sampleService)
       .ping(ping)
       .catch(thrown => thrown);
     expect(error).toMatchObject({ status: 'INTERNAL', code: 'CALL_INTERNAL' });
@@ -137,14 +109,16 @@ describe('a call over gRPC', () => {
           signal.addEventListener('abort', () => heard.resolve());
         }),
     });
-    await expect(connect(address).client(definition).ping(ping, { deadlineMs: 1_000 })).rejects.toMatchObject({
+    await expect(connect(address).client(sampleService).ping(ping, { deadlineMs: 1_000 })).rejects.toMatchObject({
       status: 'DEADLINE_EXCEEDED',
     });
     await heard.promise;
   });
 
   test('is UNAVAILABLE where nobody listens', async () => {
-    await expect(connect('127.0.0.1:1').client(definition).ping(ping)).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+    await expect(connect('127.0.0.1:1').client(sampleService).ping(ping)).rejects.toMatchObject({
+      status: 'UNAVAILABLE',
+    });
   });
 });
 
@@ -158,7 +132,7 @@ describe('a stream over gRPC', () => {
       },
     });
     const seen: string[] = [];
-    for await (const { peerId } of connect(address).client(definition).count(login)) seen.push(peerId);
+    for await (const { peerId } of connect(address).client(sampleService).count(login)) seen.push(peerId);
     expect(seen).toEqual(Array.from({ length: 1_000 }, (_, at) => String(at)));
   });
 
@@ -173,7 +147,7 @@ describe('a stream over gRPC', () => {
       },
     });
     let read = 0;
-    for await (const _ of connect(address).client(definition).count(login)) if (++read === 200) break;
+    for await (const _ of connect(address).client(sampleService).count(login)) if (++read === 200) break;
     expect(made).toBeLessThan(300);
   });
 
@@ -192,7 +166,7 @@ describe('a stream over gRPC', () => {
       { stalledMs: 100 },
     );
     // It reads one, and then no more.
-    const reading = connect(address).client(definition).count(login)[Symbol.asyncIterator]();
+    const reading = connect(address).client(sampleService).count(login)[Symbol.asyncIterator]();
     await reading.next();
     await ended.promise;
     await reading.return?.();
@@ -210,7 +184,7 @@ describe('a stream over gRPC', () => {
         }
       },
     });
-    for await (const _ of connect(address).client(definition).count(login)) break;
+    for await (const _ of connect(address).client(sampleService).count(login)) break;
     await ended.promise;
   });
 
@@ -223,7 +197,7 @@ describe('a stream over gRPC', () => {
     });
     const seen: string[] = [];
     const reading = (async () => {
-      for await (const { peerId } of connect(address).client(definition).count(login)) seen.push(peerId);
+      for await (const { peerId } of connect(address).client(sampleService).count(login)) seen.push(peerId);
     })();
     await expect(reading).rejects.toMatchObject({ status: 'DATA_LOSS', code: 'TEST_CHANGED' });
     expect(seen).toEqual(['one']);
@@ -252,7 +226,7 @@ describe('mutual TLS between members', async () => {
       },
       { credentials: memberServerCredentials(await card(a)) },
     );
-    const client = connect(address, memberChannelCredentials(await card(b), a.id)).client(definition);
+    const client = connect(address, memberChannelCredentials(await card(b), a.id)).client(sampleService);
     expect(await client.ping(ping)).toEqual({ leaseMs: 2 });
     expect(caller?.memberId).toBe(b.id);
   });
@@ -268,7 +242,7 @@ describe('mutual TLS between members', async () => {
       },
       { credentials: memberServerCredentials(await card(a)) },
     );
-    const client = connect(address, memberChannelCredentials(await card(b), c.id)).client(definition);
+    const client = connect(address, memberChannelCredentials(await card(b), c.id)).client(sampleService);
     await expect(client.ping(ping, { deadlineMs: 3_000 })).rejects.toMatchObject({ status: 'UNAVAILABLE' });
     expect(calls).toBe(0);
   });
@@ -291,7 +265,7 @@ describe('mutual TLS between members', async () => {
     );
     const by = async (keys: MemberKeys): Promise<unknown> =>
       connect(address, memberChannelCredentials(await card(keys), a.id))
-        .client(definition)
+        .client(sampleService)
         .ping(ping);
     await expect(by(b)).rejects.toMatchObject({ code: 'TEST_NOT_YOU' });
     expect(calls).toBe(0);
@@ -304,19 +278,19 @@ describe('mutual TLS between members', async () => {
     const client = connect(
       address,
       memberChannelCredentials(await card(b), a.id, () => true),
-    ).client(definition);
+    ).client(sampleService);
     await expect(client.ping(ping, { deadlineMs: 3_000 })).rejects.toMatchObject({ status: 'UNAVAILABLE' });
   });
 
   test("another authority's member, and who shows nothing, get nowhere", async () => {
     const { address } = await serve({}, { credentials: memberServerCredentials(await card(a)) });
-    const foreign = connect(address, memberChannelCredentials(await card(b, stranger), a.id)).client(definition);
+    const foreign = connect(address, memberChannelCredentials(await card(b, stranger), a.id)).client(sampleService);
     await expect(foreign.ping(ping, { deadlineMs: 3_000 })).rejects.toMatchObject({ status: 'UNAVAILABLE' });
-    const silent = connect(address, credentials.createSsl(Buffer.from(authority.certificate))).client(definition);
+    const silent = connect(address, credentials.createSsl(Buffer.from(authority.certificate))).client(sampleService);
     await expect(silent.ping(ping, { deadlineMs: 3_000 })).rejects.toMatchObject({ status: 'UNAVAILABLE' });
     // And from the other side: a server of another authority.
     const { address: elsewhere } = await serve({}, { credentials: memberServerCredentials(await card(a, stranger)) });
-    const client = connect(elsewhere, memberChannelCredentials(await card(b), a.id)).client(definition);
+    const client = connect(elsewhere, memberChannelCredentials(await card(b), a.id)).client(sampleService);
     await expect(client.ping(ping, { deadlineMs: 3_000 })).rejects.toMatchObject({ status: 'UNAVAILABLE' });
   });
 });
