@@ -13,7 +13,7 @@ export interface MemberLink {
   readonly way: 'direct' | 'broker';
   /** `host:port`, or `broker`: for people. */
   readonly address: string;
-  /** All methods of a service, the same either way; through the broker sealed from end to end (relay/relay.ts). */
+  /** All methods of a service, the same either way; through the broker sealed from end to end (relay/relays.ts). */
   client<S extends ServiceDefinition>(service: S): Client<S>;
   /**
    * Methods that answer once; through the broker each in one message, which its operator can read: for small calls to many members, of

@@ -11,7 +11,8 @@ import { serveCalls } from '../bus/calls.ts';
 import type { HostedPart, MemberHost, MemberSession, StartPart } from '../bus/hosted.ts';
 import { keepConsuming } from '../bus/keep-consuming.ts';
 import { rpcKey } from '../bus/own-keys.ts';
-import { createRelays, serveRelays } from '../bus/relay/relay.ts';
+import { serveRelays } from '../bus/relay/relay-server.ts';
+import { createRelays } from '../bus/relay/relays.ts';
 import { ownRpc, type QueueKind } from '../bus/topology.ts';
 import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
@@ -23,7 +24,7 @@ import { type Handlers, served } from '../lib/rpc/definition.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
 import { readVersion } from '../lib/version.ts';
 import { dialAddresses } from './addresses.ts';
-import { admit, type Revocations } from './admission.ts';
+import { admit, type RevocationList } from './admission.ts';
 import { watchBroker } from './broker-reach.ts';
 import { createDialler } from './dialler.ts';
 import { createHealth } from './health.ts';
@@ -41,7 +42,7 @@ export interface DaemonNeeds {
   readonly directory: MemberHost['directory'];
   /** Whether the directory is reached over the bus. */
   readonly isDirectoryOverBus: boolean;
-  readonly revocations: Revocations;
+  readonly revocations: RevocationList;
   readonly parts: readonly StartPart[];
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -3,19 +3,19 @@ import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
 import type { MemberLink } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
-import type { Relays } from '../bus/relay/relay.ts';
+import type { Relays } from '../bus/relay/relays.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { brokerAccountOf, isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type GrpcConnection, openGrpc } from '../lib/rpc/grpc-client.ts';
 import { type MemberCredentials, memberChannelCredentials, memberChannelOptions } from '../lib/rpc/member-tls.ts';
-import type { Revocations } from './admission.ts';
+import type { RevocationList } from './admission.ts';
 
 export interface DiallerNeeds {
   readonly bus: Bus;
   readonly relays: Relays;
   readonly credentials: () => MemberCredentials;
-  readonly revocations: Revocations;
+  readonly revocations: RevocationList;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   readonly random: () => number;

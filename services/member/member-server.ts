@@ -8,7 +8,7 @@ import { listen } from '../lib/listen.ts';
 import type { Served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 import type { MemberCredentials } from '../lib/rpc/member-tls.ts';
-import { admit, type Revocations } from './admission.ts';
+import { admit, type RevocationList } from './admission.ts';
 import { callBounds } from './call-bounds.ts';
 import { addReflection } from './reflection.ts';
 
@@ -19,7 +19,7 @@ export interface MemberServerOptions {
   /** In turn, until one is free. */
   readonly ports: readonly number[];
   readonly services: readonly Served[];
-  readonly revocations: Revocations;
+  readonly revocations: RevocationList;
   readonly warn: (line: string) => void;
 }
 
@@ -137,7 +137,7 @@ function contextOf({ authorityCertificate, certificate, key }: MemberCredentials
 }
 
 /** Whose connection it is; undefined for whom it is not to be. */
-function admitted(socket: TLSSocket, revocations: Revocations): MemberId | undefined {
+function admitted(socket: TLSSocket, revocations: RevocationList): MemberId | undefined {
   if (!socket.authorized || socket.alpnProtocol !== 'h2') return undefined;
   try {
     const { id, serial } = certificateFacts(socket.getPeerCertificate().raw);

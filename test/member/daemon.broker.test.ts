@@ -3,7 +3,7 @@ import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/membe
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { createClient } from '../../services/bus/calls.ts';
 import { rpcKey } from '../../services/bus/own-keys.ts';
-import { createRelays } from '../../services/bus/relay/relay.ts';
+import { createRelays } from '../../services/bus/relay/relays.ts';
 import { roles } from '../../services/bus/topology.ts';
 import { createMemberKeys, formatMemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId } from '../../services/lib/identity/member-id.ts';

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/member.ts';
 import type { Bus } from '../../services/bus/bus.ts';
-import { createRelays } from '../../services/bus/relay/relay.ts';
+import { createRelays } from '../../services/bus/relay/relays.ts';
 import { type Authority, createAuthority, issueCertificate } from '../../services/lib/identity/authority.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import type { MemberId } from '../../services/lib/identity/member-id.ts';

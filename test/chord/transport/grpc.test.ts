@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { RingServiceDefinition } from '../../../proto/gen/warren/chord/v1/ring.ts';
 import { ContactServiceDefinition } from '../../../proto/gen/warren/member/v1/member.ts';
 import type { Bus } from '../../../services/bus/bus.ts';
-import { createRelays } from '../../../services/bus/relay/relay.ts';
+import { createRelays } from '../../../services/bus/relay/relays.ts';
 import type { Answer } from '../../../services/chord/ring-service.ts';
 import { transportBy } from '../../../services/chord/transport.ts';
 import { createAuthority } from '../../../services/lib/identity/authority.ts';
