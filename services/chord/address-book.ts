@@ -3,7 +3,7 @@ import type { Peer } from './peer.ts';
 /** Of one member. */
 export const maxAddresses = 4;
 /** Characters of one. */
-export const maxAddress = 100;
+const maxAddress = 100;
 const remembered = 10_000;
 
 /**

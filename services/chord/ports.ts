@@ -83,13 +83,6 @@ export interface RingTransport {
   ): Promise<RingCalls[K]['reply']>;
 }
 
-/** Serves calls; transports verify who `from` is, and check shapes and bounds (`bounds.ts`) before they call it. */
-export type RingHandler = <K extends RingCall>(
-  call: K,
-  request: RingCalls[K]['request'],
-  from: Peer,
-) => Promise<RingCalls[K]['reply']>;
-
 /** Monotonic, in milliseconds. */
 export interface RingClock {
   now(): number;

@@ -1,4 +1,3 @@
-import { Failure } from '../lib/failure.ts';
 import { isMemberId, type MemberId } from '../lib/identity/member-id.ts';
 import { placeOfFile } from './key.ts';
 import type { RingStorage } from './storage.ts';
@@ -24,19 +23,5 @@ export function providersOn(storage: RingStorage): ProviderPort {
       const found = await storage.providers(placeOfFile(fileId));
       return found.map(({ writer }) => writer).filter(isMemberId);
     },
-  };
-}
-
-/** For whoever is started before the ring: the port of one that comes. */
-export function providersLater(ring: () => ProviderPort | undefined): ProviderPort {
-  const now = (): ProviderPort => {
-    const port = ring();
-    if (port === undefined) throw new Failure('OUTSIDE', 'the ring is not there yet');
-    return port;
-  };
-  return {
-    provide: async fileId => now().provide(fileId),
-    withdraw: async fileId => now().withdraw(fileId),
-    providers: async fileId => now().providers(fileId),
   };
 }

@@ -3,7 +3,7 @@ import type { UnaryClient } from '../lib/rpc/definition.ts';
 import type { AddressBook } from './address-book.ts';
 import type { Codecs } from './call-codecs.ts';
 import type { Peer } from './peer.ts';
-import type { RingCall, RingCalls, RingTransport } from './ports.ts';
+import type { RingCall, RingCalls } from './ports.ts';
 
 /** The ring's calls to one member, whatever they go over. */
 export type RingClient = UnaryClient<typeof RingServiceDefinition>;
@@ -28,17 +28,4 @@ export interface CallOf<K extends RingCall> {
   readonly call: K;
   readonly request: RingCalls[K]['request'];
   readonly timeoutMs: number;
-}
-
-/** A transport that has one way to each member. */
-export function transportBy(
-  clientOf: (to: Peer) => RingClient | Promise<RingClient>,
-  self: Peer,
-  codecs: Codecs,
-  book: AddressBook,
-): RingTransport {
-  return {
-    call: async (to, call, request, timeoutMs) =>
-      callBy(await clientOf(to), { self, to, call, request, timeoutMs }, codecs, book),
-  };
 }

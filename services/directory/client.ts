@@ -1,7 +1,6 @@
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
 import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
-import { TransferEvent } from '../../proto/gen/warren/peer/v1/events.ts';
 import type { Bus } from '../bus/bus.ts';
 import { createClient } from '../bus/calls.ts';
 import type { UnaryClient } from '../lib/rpc/definition.ts';
@@ -32,13 +31,4 @@ export type EnrolmentClient = UnaryClient<typeof EnrolmentServiceDefinition>;
 /** @param bus with the account of an invite, which can do nothing else @param options as of `directoryClient` */
 export function enrolmentClient(bus: Bus, options: { from?: string } = {}): EnrolmentClient {
   return createClient(bus, 'directory.enrol', EnrolmentServiceDefinition, options);
-}
-
-/** Tells how a transfer goes. @returns false: not told, because there is no broker just now */
-export function tellTransfer(bus: Bus, event: TransferEvent): boolean {
-  return bus.send({
-    type: 'warren.peer.v1.TransferEvent',
-    key: event.memberId,
-    body: TransferEvent.encode(event).finish(),
-  });
 }

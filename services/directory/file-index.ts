@@ -19,7 +19,7 @@ export interface IndexLimits {
   readonly entriesOfAll: number;
 }
 
-export const indexLimits: IndexLimits = { filesOfOne: 200_000, entriesOfOne: 400_000, entriesOfAll: 1_000_000 };
+const indexLimits: IndexLimits = { filesOfOne: 200_000, entriesOfOne: 400_000, entriesOfAll: 1_000_000 };
 
 /** Snapshots of one holder of which parts are missing; the oldest are given up. */
 const pendingLimit = 8;

@@ -44,7 +44,7 @@ export function createTransfers({
 }
 
 /** Undefined for what is no end of a download, and for what somebody says of others. */
-export function downloadIn({ type, key, userId, body }: Delivery): Download | undefined {
+function downloadIn({ type, key, userId, body }: Delivery): Download | undefined {
   if (type !== 'warren.peer.v1.TransferEvent' || body.length > bytesLimit) return undefined;
   let event: TransferEvent;
   try {

@@ -28,7 +28,7 @@ export function memberDir(dataDir: string): string {
   return join(dataDir, 'member');
 }
 
-export function membershipFile(dataDir: string): string {
+function membershipFile(dataDir: string): string {
   return join(memberDir(dataDir), 'membership.json');
 }
 

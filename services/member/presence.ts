@@ -28,7 +28,7 @@ export interface Presence {
   close(): Promise<void>;
 }
 
-export const loggedOut = 'logged out';
+const loggedOut = 'logged out';
 
 /** While logged out, milliseconds between looks; `enter` wakes it. */
 const idleMs = 60_000;

@@ -5,7 +5,7 @@ const headerBytes = 12;
 /** RFC 1035 §4.2.1, for who says nothing of EDNS. */
 const plainUdpBytes = 512;
 /** What crosses almost every path in one piece (DNS flag day 2020); also what we say that we take. */
-export const largestUdpBytes = 1232;
+const largestUdpBytes = 1232;
 /** A question has 271 octets at most, and options do not grow so far. */
 export const largestQueryBytes = 4096;
 

@@ -35,7 +35,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-export const maxNames = 10_000;
+const maxNames = 10_000;
 /** That one member may be holder or latent of. */
 export const maxNamesOfOne = 32;
 export const maxLatents = 256;

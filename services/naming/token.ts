@@ -5,7 +5,7 @@ import { randomHex } from '../lib/random.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 
 /** The file with which one may write over REST: it is its reader's, who runs naming. */
-export function tokenFile(dir: string): string {
+function tokenFile(dir: string): string {
   return join(dir, 'token');
 }
 

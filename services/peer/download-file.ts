@@ -242,7 +242,7 @@ export async function hasRoom(root: string, bytes: number): Promise<boolean> {
 }
 
 /** One piece on its way in: frame by frame, without gaps. */
-export class IncomingPiece {
+class IncomingPiece {
   readonly #length: number;
   readonly #leaf: Uint8Array;
   readonly #write: (frames: readonly Uint8Array[]) => Promise<void>;

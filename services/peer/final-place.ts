@@ -117,7 +117,7 @@ export async function copyLocally(from: string, to: string): Promise<void> {
 }
 
 /** So that a name is still there after a power cut. Windows keeps it by itself, and cannot open folders. */
-export async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   await using folder = await open(path, 'r');
   await folder.sync();

@@ -16,7 +16,7 @@ import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
 import { mostTold } from './upload-ledger.ts';
 
-export const mostFrameBytes = 256 * 1024;
+const mostFrameBytes = 256 * 1024;
 /** Pieces are sent to so many calls at a time, of one member and in all. */
 const uploadsOfOne = 32;
 const uploadsAtOnce = 128;

@@ -6,13 +6,7 @@ import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
 import { type Rights, rights } from '../../services/bus/rights.ts';
 import { directoryIndex, type QueueKind, roles } from '../../services/bus/topology.ts';
-import {
-  announcementOf,
-  deltasOf,
-  directoryClient,
-  snapshotOf,
-  tellTransfer,
-} from '../../services/directory/client.ts';
+import { announcementOf, deltasOf, directoryClient, snapshotOf } from '../../services/directory/client.ts';
 import { DirectoryStore, directoryDir } from '../../services/directory/store.ts';
 import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import { brokerAccountOf } from '../../services/lib/identity/member-id.ts';
@@ -204,6 +198,12 @@ test('whose broker account calls, that member it is', async () => {
     ({ index }) => index?.counter === 1 && index.files === 1,
   );
 });
+
+/** As its member tells it. */
+function tellTransfer(bus: Bus, event: TransferEvent): void {
+  const body = TransferEvent.encode(event).finish();
+  bus.send({ type: 'warren.peer.v1.TransferEvent', key: event.memberId, body });
+}
 
 test('what members downloaded is counted, as far as they say it of themselves', async () => {
   await startDirectory(await temporaryDir());

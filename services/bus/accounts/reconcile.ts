@@ -3,7 +3,7 @@ import type { Rights } from '../rights.ts';
 import type { AccountLimits, AccountSpec, BrokerAccounts, PresentAccount } from './accounts.ts';
 
 /** Names that begin so are ours alone: who is not among the desired ones goes. */
-export const managedPrefixes = ['m.', 'invite.'] as const;
+const managedPrefixes = ['m.', 'invite.'] as const;
 
 export interface Reconciliation {
   readonly put: readonly AccountSpec[];
@@ -46,7 +46,7 @@ export function areSameRights(one: Rights, other: Rights | undefined): boolean {
   );
 }
 
-export function areSameLimits(one: AccountLimits, other: AccountLimits): boolean {
+function areSameLimits(one: AccountLimits, other: AccountLimits): boolean {
   return one.connections === other.connections && one.channels === other.channels;
 }
 

@@ -25,7 +25,7 @@ export function limitsView({ up, down, offerQuota, offerUsed }: Limits) {
   return { up, down, offerQuota, offerUsed };
 }
 
-export function formatLimits({ up, down, offerQuota, offerUsed }: Limits): string {
+function formatLimits({ up, down, offerQuota, offerUsed }: Limits): string {
   const rate = (bytes: number): string => (bytes === 0 ? 'no limit' : formatRate(bytes));
   const offers = offerQuota === 0 ? 'refused' : `${formatBytes(offerUsed)} taken of ${formatBytes(offerQuota)}`;
   return `up      ${rate(up)}\ndown    ${rate(down)}\noffers  ${offers}\n`;

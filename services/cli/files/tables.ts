@@ -30,10 +30,10 @@ export function sharedTable(files: readonly SharedView[], columns?: number): str
 }
 
 /** Digits of an id that are shown on a terminal, and can be typed. */
-export const shortIdDigits = 12;
+const shortIdDigits = 12;
 
 /** Whole where a program may read it. */
-export function shownId(id: string, columns: number | undefined): string {
+function shownId(id: string, columns: number | undefined): string {
   return columns === undefined ? id : id.slice(0, shortIdDigits);
 }
 

@@ -1,7 +1,6 @@
 import {
   ContentKind,
   type Found,
-  type Holder,
   type SharedFile,
   SourceState,
   type Transfer,
@@ -100,10 +99,6 @@ export function sharedView({ path, fileId, length, modifiedMs, refused }: Shared
   return { path, fileId, length, modifiedMs, refused };
 }
 export type SharedView = ReturnType<typeof sharedView>;
-
-export function holderView({ memberId, name, addresses, isComplete }: Holder) {
-  return { memberId, name, addresses, isComplete };
-}
 
 function kindOf(kind: ContentKind): 'file' | 'folder' {
   return kind === ContentKind.CONTENT_KIND_FOLDER ? 'folder' : 'file';

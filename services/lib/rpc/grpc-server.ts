@@ -66,7 +66,7 @@ export function addService(
 }
 
 /** The service as grpc-js wants it. */
-export function grpcService(definition: ServiceDefinition): GrpcService {
+function grpcService(definition: ServiceDefinition): GrpcService {
   return Object.fromEntries(
     Object.entries(definition.methods).map(([key, method]) => [key, grpcMethod(definition, method)]),
   );

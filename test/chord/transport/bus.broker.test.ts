@@ -5,7 +5,6 @@ import { serveCalls } from '../../../services/bus/calls.ts';
 import { rpcKey } from '../../../services/bus/own-keys.ts';
 import { roles } from '../../../services/bus/topology.ts';
 import type { Answer } from '../../../services/chord/ring-service.ts';
-import { transportBy } from '../../../services/chord/transport.ts';
 import { clientByBus } from '../../../services/chord/ways.ts';
 import { createMemberKeys } from '../../../services/lib/identity/keys.ts';
 import type { LocalBroker } from '../../../services/up/local-broker.ts';
@@ -13,6 +12,7 @@ import { createNetwork, type JoinedHome } from '../../member/network.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { codecsOf, serviceOf } from './certified.ts';
 import { transportCompliance } from './compliance.ts';
+import { transportBy } from './transport-by.ts';
 
 let broker: LocalBroker;
 let homes: { caller: JoinedHome; called: JoinedHome };

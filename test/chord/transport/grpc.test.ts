@@ -4,7 +4,6 @@ import { ContactServiceDefinition } from '../../../proto/gen/warren/member/v1/me
 import type { Bus } from '../../../services/bus/bus.ts';
 import { createRelays } from '../../../services/bus/relay/relays.ts';
 import type { Answer } from '../../../services/chord/ring-service.ts';
-import { transportBy } from '../../../services/chord/transport.ts';
 import { createAuthority } from '../../../services/lib/identity/authority.ts';
 import { createMemberKeys } from '../../../services/lib/identity/keys.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
@@ -13,6 +12,7 @@ import { createDialler } from '../../../services/member/dialler.ts';
 import { startMemberServer } from '../../../services/member/member-server.ts';
 import { codecsOf, credentialsOf, noRevocations, serviceOf } from './certified.ts';
 import { transportCompliance } from './compliance.ts';
+import { transportBy } from './transport-by.ts';
 
 const authority = await createAuthority(Date.now());
 const [caller, called, absent] = [createMemberKeys(), createMemberKeys(), createMemberKeys()];
