@@ -1,5 +1,5 @@
 import type { Run } from '../cli/io.ts';
-import { aborted } from '../lib/stop.ts';
+import { serveUntil } from '../lib/stop.ts';
 import { startReplicas } from './replicas.ts';
 
 /**
@@ -11,9 +11,7 @@ export const run: Run = async (config, stop, io) => {
   const started = await startReplicas({ brokerUrls: config.broker.url, ...config.demo }, log);
   try {
     for (const { name, url } of started.replicas) io.out(`${name} serves the form on ${url}\n`);
-    const stopped = aborted(stop);
-    // Connected or not, they serve; only a refusal ends them early.
-    await Promise.race([stopped, started.connected.then(() => stopped)]);
+    await serveUntil(stop, () => started.connected);
   } finally {
     await started.close();
   }

@@ -3,7 +3,7 @@ import { managementUrls } from '../bus/accounts/management-url.ts';
 import { createBus } from '../bus/amqp-bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
-import { aborted } from '../lib/stop.ts';
+import { serveUntil } from '../lib/stop.ts';
 import { brokerPlaces } from './broker-places.ts';
 import { startDirectory } from './service.ts';
 
@@ -25,14 +25,11 @@ export const run: Run = async (config, stop, io) => {
     );
     try {
       io.out(`directory serves ${directory.url} (/openapi.json, /livez)\n`);
-      const stopped = aborted(stop);
-      const ready = bus.ready(stop).then(() => {
-        io.out('directory is up\n');
-        return stopped;
-      });
-      // Connected or not, it serves; only a refusal ends it early. Stopped while it waits is no failure.
-      await Promise.race([stopped, ready]);
-      ready.catch(() => {});
+      await serveUntil(
+        stop,
+        () => bus.ready(stop),
+        () => io.out('directory is up\n'),
+      );
     } finally {
       await directory.close();
     }

@@ -3,7 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import { roles } from '../bus/topology.ts';
 import type { Run } from '../cli/io.ts';
 import { dialable } from '../lib/dialable.ts';
-import { aborted } from '../lib/stop.ts';
+import { serveUntil } from '../lib/stop.ts';
 import { startNaming } from './service.ts';
 
 /** `warren naming`: serves until `stop` aborts. */
@@ -20,14 +20,11 @@ export const run: Run = async (config, stop, io) => {
       io.out(`naming serves ${naming.url} (/openapi.json, /livez)\n`);
       const zones = config.naming.zones.join(', ');
       io.out(`naming answers DNS at ${dialable(config.naming.dnsHost)}:${naming.dnsPort} for ${zones}\n`);
-      const stopped = aborted(stop);
-      const ready = bus.ready(stop).then(() => {
-        io.out('naming is up\n');
-        return stopped;
-      });
-      // Connected or not, it serves; only a refusal ends it early. Stopped while it waits is no failure.
-      await Promise.race([stopped, ready]);
-      ready.catch(() => {});
+      await serveUntil(
+        stop,
+        () => bus.ready(stop),
+        () => io.out('naming is up\n'),
+      );
     } finally {
       await naming.close();
     }
