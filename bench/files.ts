@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
+import { askedFor } from './parts/asked.ts';
 import { Children } from './parts/children.ts';
 import { cpuOf, cpuOfMachine } from './parts/cpu.ts';
 import { judge } from './parts/files/aims.ts';
@@ -21,18 +22,8 @@ const sourcesAtOnce = 3;
 
 /** Files moved by Warren and by what one would use instead, side by side. */
 export async function run(argv: readonly string[]): Promise<void> {
-  let flags: FilesFlags;
-  try {
-    flags = parseFilesFlags(argv);
-  } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
-  if (flags.help) {
-    process.stdout.write(usage);
-    return;
-  }
+  const flags = askedFor(() => parseFilesFlags(argv), usage);
+  if (flags === undefined) return;
   const children = new Children();
   const home = mkdtempSync(join(flags.dir ?? tmpdir(), 'warren-bench-'));
   const ending = new Ending(children, home);

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { judge } from './parts/aims.ts';
+import { askedFor } from './parts/asked.ts';
 import { type BenchBroker, openBroker } from './parts/broker.ts';
 import { Children } from './parts/children.ts';
 import { chooseLoadGenerator } from './parts/load.ts';
@@ -17,18 +18,8 @@ const resultsFolder = join(root, 'bench/results');
 
 /** The main job side by side with what one would use instead: a backend, a plain proxy, nginx, Warren, the bus alone. */
 export async function run(argv: readonly string[]): Promise<void> {
-  let flags: ProxyFlags;
-  try {
-    flags = parseProxyFlags(argv);
-  } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
-  if (flags.help) {
-    process.stdout.write(usage);
-    return;
-  }
+  const flags = askedFor(() => parseProxyFlags(argv), usage);
+  if (flags === undefined) return;
   const children = new Children();
   const home = mkdtempSync(join(tmpdir(), 'warren-bench-'));
   let opening: Promise<BenchBroker> | undefined;
