@@ -8,7 +8,8 @@ import {
 import { hashBrokerPassword } from '../bus/accounts/password-hash.ts';
 import { inviteAccountName } from '../bus/accounts/specs.ts';
 import type { QueueKind } from '../bus/topology.ts';
-import { type Authority, certificateFacts, issueCertificate } from '../lib/identity/authority.ts';
+import { type Authority, issueCertificate } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import { memberIdOf } from '../lib/identity/keys.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';

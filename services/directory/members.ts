@@ -1,7 +1,8 @@
 import type { Member } from '../../proto/gen/warren/directory/v1/directory.ts';
 import type { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
 import { messageOf } from '../lib/failure.ts';
-import { type Authority, certificateFacts, issueCertificate } from '../lib/identity/authority.ts';
+import { type Authority, issueCertificate } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import { isSignedBy } from '../lib/identity/keys.ts';
 import { isMemberId, type MemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';

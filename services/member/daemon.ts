@@ -16,7 +16,7 @@ import { createRelays } from '../bus/relay/relays.ts';
 import { ownRpc, type QueueKind } from '../bus/topology.ts';
 import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import { formatMemberKeys, type MemberKeys } from '../lib/identity/keys.ts';
 import { isMemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';

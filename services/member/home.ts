@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { claim } from '../lib/claim.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys, parseMemberKeys } from '../lib/identity/keys.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 

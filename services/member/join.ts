@@ -13,7 +13,7 @@ import { directoryClient, enrolmentClient } from '../directory/client.ts';
 import { enrolmentSeals, openEnrolled, sealEnrolment, signEnrolment } from '../directory/enrolment-seal.ts';
 import { inviteSecrets, parseInviteLine } from '../directory/invite-line.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts, fingerprintOf, isIssuedBy } from '../lib/identity/authority.ts';
+import { certificateFacts, fingerprintOf, isIssuedBy } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId } from '../lib/identity/member-id.ts';
 import { createSealingKeys } from '../lib/identity/sealing.ts';

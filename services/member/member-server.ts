@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { Failure } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { listen } from '../lib/listen.ts';
 import type { Served } from '../lib/rpc/definition.ts';

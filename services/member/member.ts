@@ -16,7 +16,7 @@ import {
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts } from '../lib/identity/authority.ts';
+import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { startPeer } from '../peer/peer.ts';

@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { membershipClient } from '../directory/client.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
-import { certificateFacts, isIssuedBy } from '../lib/identity/authority.ts';
+import { certificateFacts, isIssuedBy } from '../lib/identity/certificate.ts';
 import { keepMembership, type Membership } from './home.ts';
 
 export interface RenewalNeeds {

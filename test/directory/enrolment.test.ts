@@ -13,7 +13,7 @@ import { createInvite } from '../../services/directory/invites.ts';
 import { hashPassword } from '../../services/directory/password.ts';
 import { revokeMember } from '../../services/directory/revoke.ts';
 import { DirectoryStore } from '../../services/directory/store.ts';
-import { certificateFacts, isIssuedBy } from '../../services/lib/identity/authority.ts';
+import { certificateFacts, isIssuedBy } from '../../services/lib/identity/certificate.ts';
 import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import { createSealingKeys } from '../../services/lib/identity/sealing.ts';
 import { temporaryDir } from '../support/broker.ts';

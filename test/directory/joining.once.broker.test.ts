@@ -4,7 +4,7 @@ import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import { roles } from '../../services/bus/topology.ts';
 import { formatInviteLine, parseInviteLine } from '../../services/directory/invite-line.ts';
-import { certificateFacts } from '../../services/lib/identity/authority.ts';
+import { certificateFacts } from '../../services/lib/identity/certificate.ts';
 import { keptMemberKeys, readMembership } from '../../services/member/home.ts';
 import { startBackend } from '../support/backend.ts';
 import { ownBroker, temporaryDir } from '../support/broker.ts';

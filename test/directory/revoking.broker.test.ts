@@ -4,7 +4,7 @@ import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
 import { roles } from '../../services/bus/topology.ts';
 import { directoryClient, membershipClient } from '../../services/directory/client.ts';
-import { certificateFacts } from '../../services/lib/identity/authority.ts';
+import { certificateFacts } from '../../services/lib/identity/certificate.ts';
 import { signAs } from '../../services/lib/identity/keys.ts';
 import { type MemberId, shortId } from '../../services/lib/identity/member-id.ts';
 import { keptMemberKeys, type Membership } from '../../services/member/home.ts';

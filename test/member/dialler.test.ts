@@ -8,6 +8,7 @@ import { ContactServiceDefinition } from '../../proto/gen/warren/member/v1/membe
 import type { Bus } from '../../services/bus/bus.ts';
 import { createRelays } from '../../services/bus/relay/relays.ts';
 import { type Authority, createAuthority, issueCertificate } from '../../services/lib/identity/authority.ts';
+import { certificateFacts } from '../../services/lib/identity/certificate.ts';
 import { createMemberKeys, formatMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';
 import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import { served } from '../../services/lib/rpc/definition.ts';
@@ -225,7 +226,6 @@ describe('who answers at an address of the member', () => {
     const credentials = await card();
     const { address, callers } = await serve(credentials);
     const dialler = await diallerOf();
-    const { certificateFacts } = await import('../../services/lib/identity/authority.ts');
     mine.serials.add(certificateFacts(credentials.certificate).serial);
     expect(await dialler.dial(a.id, [address])).toMatchObject({ way: 'broker' });
     mine.revoke(a.id);
@@ -278,7 +278,6 @@ test('a renewed certificate is shown from the next handshake on, and connections
   server.setCredentials(renewed);
   await link.unary(ContactServiceDefinition).ping({});
   expect(server.connected()).toBe(1);
-  const { certificateFacts } = await import('../../services/lib/identity/authority.ts');
   mine.serials.add(certificateFacts(credentials.certificate).serial);
   // Whoever comes now sees the new one: the old one would be refused.
   expect(await (await diallerOf({ keys: c })).dial(a.id, [address])).toMatchObject({ way: 'direct' });

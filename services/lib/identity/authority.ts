@@ -1,10 +1,8 @@
 // The X.509 library wants it loaded before.
 import 'reflect-metadata';
-import { createHash, createPrivateKey, type KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { Failure } from '../failure.ts';
-import { memberIdOf, publicKeyOf, rawKeyOf } from './keys.ts';
-import type { MemberId } from './member-id.ts';
+import { memberIdOf, publicKeyOf } from './keys.ts';
 
 /** The network's certificate authority: whose members' certificates it signs can speak gRPC with each other. */
 export interface Authority {
@@ -12,18 +10,6 @@ export interface Authority {
   readonly certificate: string;
   /** PKCS #8 in PEM: whoever has it can make members. */
   readonly key: string;
-}
-
-export interface CertificateFacts {
-  readonly id: MemberId;
-  /** Raw, 32 bytes. */
-  readonly publicKey: Uint8Array;
-  /** The account (user name) that the member belongs to. */
-  readonly account: string;
-  /** Lower-case hexadecimal. */
-  readonly serial: string;
-  /** Milliseconds since 1970. */
-  readonly notAfter: number;
 }
 
 const ed25519 = { name: 'Ed25519' };
@@ -83,60 +69,6 @@ export async function issueCertificate(
     ],
   });
   return `${certificate.toString('pem')}\n`;
-}
-
-/**
- * What a member's certificate says, checked against the key in it; not who signed it, which TLS or `isIssuedBy` checks.
- * @param certificate PEM or DER
- * @throws Failure IDENTITY_CERTIFICATE
- */
-export function certificateFacts(certificate: string | Uint8Array): CertificateFacts {
-  const refuse = (why: string, cause?: unknown): never => {
-    throw new Failure('IDENTITY_CERTIFICATE', `not a member's certificate: ${why}`, { cause });
-  };
-  let parsed: X509Certificate;
-  let publicKey: Uint8Array;
-  try {
-    parsed = new X509Certificate(certificate);
-    publicKey = rawKeyOf(parsed.publicKey);
-  } catch (cause) {
-    return refuse('it cannot be read, or its key is not Ed25519', cause);
-  }
-  // One attribute a line; a value that holds a line's end is escaped.
-  const subject = new Map(parsed.subject.split('\n').map(line => line.split(/=(.*)/s).slice(0, 2) as [string, string]));
-  const id = memberIdOf(publicKey);
-  if (subject.get('CN') !== id) return refuse('its name is not the hash of its key');
-  const account = subject.get('O');
-  if (account === undefined) return refuse('it names no account');
-  return {
-    id,
-    publicKey,
-    account,
-    serial: parsed.serialNumber.toLowerCase(),
-    notAfter: parsed.validToDate.getTime(),
-  };
-}
-
-/** Signed by that authority, and valid at `now` (milliseconds since 1970). */
-export function isIssuedBy(authorityCertificate: string, certificate: string | Uint8Array, now: number): boolean {
-  try {
-    const ca = new X509Certificate(authorityCertificate);
-    const parsed = new X509Certificate(certificate);
-    return (
-      ca.ca &&
-      parsed.checkIssued(ca) &&
-      parsed.verify(ca.publicKey) &&
-      parsed.validFromDate.getTime() <= now &&
-      now < parsed.validToDate.getTime()
-    );
-  } catch {
-    return false;
-  }
-}
-
-/** SHA-256 of the authority's certificate (DER), 64 lower-case hexadecimal digits: what an invite carries. */
-export function fingerprintOf(authorityCertificate: string): string {
-  return createHash('sha256').update(new X509Certificate(authorityCertificate).raw).digest('hex');
 }
 
 /** 127 random bits, positive (RFC 5280, 4.1.2.2). */

@@ -7,7 +7,7 @@ import type {
   sendUnaryData,
 } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
-import { certificateFacts } from '../identity/authority.ts';
+import { certificateFacts } from '../identity/certificate.ts';
 import type { MemberId } from '../identity/member-id.ts';
 import { asCallFailure, CallFailure, callStatus } from './call-failure.ts';
 import type { Caller, MethodDefinition, Served, ServiceDefinition } from './definition.ts';

@@ -1,7 +1,7 @@
 import type { PeerCertificate } from 'node:tls';
 import { type ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import { certificateFacts } from '../identity/authority.ts';
+import { certificateFacts } from '../identity/certificate.ts';
 import type { MemberId } from '../identity/member-id.ts';
 
 /** What a member shows, and by what it checks others. All PEM. */

@@ -4,7 +4,7 @@ import { placeOf } from '../../bus/session.ts';
 import { directoryClient } from '../../directory/client.ts';
 import type { ShownMember } from '../../directory/member-list.ts';
 import { Failure, messageOf } from '../../lib/failure.ts';
-import { certificateFacts } from '../../lib/identity/authority.ts';
+import { certificateFacts } from '../../lib/identity/certificate.ts';
 import type { MemberId } from '../../lib/identity/member-id.ts';
 import { CallFailure } from '../../lib/rpc/call-failure.ts';
 import type { GrpcConnection } from '../../lib/rpc/grpc-client.ts';

@@ -1,12 +1,7 @@
 import { createPublicKey, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import {
-  certificateFacts,
-  createAuthority,
-  fingerprintOf,
-  isIssuedBy,
-  issueCertificate,
-} from '../../../services/lib/identity/authority.ts';
+import { createAuthority, issueCertificate } from '../../../services/lib/identity/authority.ts';
+import { certificateFacts, fingerprintOf, isIssuedBy } from '../../../services/lib/identity/certificate.ts';
 import {
   createMemberKeys,
   formatMemberKeys,
