@@ -28,11 +28,26 @@ export function watchStore({
   /** What the store said when all of it was carried; undefined: not all was. */
   let version: number | undefined;
   let told = '';
-  const carry = (): void => {
+  /** One at a time; who asks meanwhile has another one after it. */
+  let carrying: 'no' | 'once' | 'again' = 'no';
+  const carry = async (): Promise<void> => {
+    if (carrying !== 'no') {
+      carrying = 'again';
+      return;
+    }
+    do {
+      carrying = 'once';
+      await carryOnce();
+    } while (isAgain());
+    carrying = 'no';
+  };
+  const isAgain = (): boolean => carrying === 'again';
+  const carryOnce = async (): Promise<void> => {
     try {
       version = undefined;
       const found = store.version();
-      feed.tell();
+      // Before its account goes.
+      await feed.tell();
       keeper?.wake();
       version = found;
       told = '';
@@ -44,17 +59,17 @@ export function watchStore({
   };
   const look = (): void => {
     try {
-      if (store.version() === version) return;
+      if (carrying !== 'no' || store.version() === version) return;
     } catch {
       // Said by `carry`, which meets with the same.
     }
-    carry();
+    void carry();
   };
   const timer = setInterval(look, lookEveryMs);
   const off = bus.onState(state => {
-    if (state === 'up') carry();
+    if (state === 'up') void carry();
   });
-  carry();
+  void carry();
   return () => {
     off();
     clearInterval(timer);

@@ -34,7 +34,9 @@ export interface PullOptions extends Partial<SchedulerOptions> {
 }
 
 const tickMs = 250;
+/** How far it is is noted whenever one of both is over: what came since comes again after a `kill -9`. */
 const noteMs = 2_000;
+const notePieces = 16;
 
 /**
  * Pulls one file: does what its scheduler decides, with a transport and a download on disk. The sources are told to it, by whoever locates
@@ -53,6 +55,7 @@ export class FilePull<T> {
   readonly #ticking: NodeJS.Timeout;
   readonly #stopped = new AbortController();
   #notedAt = performance.now();
+  #noted: number;
   #held: Failure | undefined;
   #isPaused = false;
 
@@ -62,6 +65,7 @@ export class FilePull<T> {
     const { download, random } = parts;
     this.#parts = parts;
     this.#complete = complete;
+    this.#noted = download.map.count;
     this.#holdMs = holdMs;
     this.#scheduler = new Scheduler({ length: download.length, have: download.map, random }, scheduling);
     this.done = this.#settled.promise;
@@ -148,10 +152,17 @@ export class FilePull<T> {
 
   #tick(): void {
     this.#handle({ type: 'tick' });
+    this.#noteWhenDue();
+  }
+
+  #noteWhenDue(): void {
+    const { download } = this.#parts;
     const now = performance.now();
-    if (now - this.#notedAt < noteMs || this.#isOver || this.#stopped.signal.aborted) return;
+    const isDue = now - this.#notedAt >= noteMs || download.map.count - this.#noted >= notePieces;
+    if (!isDue || this.#isOver || this.#stopped.signal.aborted) return;
     this.#notedAt = now;
-    this.#parts.download.note();
+    this.#noted = download.map.count;
+    download.note();
   }
 
   #handle(event: SwarmEvent): void {
@@ -204,6 +215,7 @@ export class FilePull<T> {
         if (verdict === 'whole') {
           if (!(await this.#save(() => incoming.save()))) return;
           this.#handle({ type: 'piece', request, piece });
+          this.#noteWhenDue();
           piece++;
           if (piece >= open.end) return;
           incoming = download.receive(piece);

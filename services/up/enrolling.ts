@@ -7,8 +7,8 @@ import type { Config } from '../config/config.ts';
 import { readAuthority } from '../directory/authority-file.ts';
 import { brokerPlaces, isLoopback } from '../directory/broker-places.ts';
 import { createInvite, type InviteRequest } from '../directory/invites.ts';
-import type { MemberRow, Revoked } from '../directory/member-store.ts';
-import { revocationMessage } from '../directory/revocation-feed.ts';
+import type { MemberRow } from '../directory/member-store.ts';
+import { tellOfRevocations } from '../directory/revocation-feed.ts';
 import { findMember, revokeMember } from '../directory/revoke.ts';
 import { noAccounts } from '../directory/service.ts';
 import { DirectoryStore, directoryDir } from '../directory/store.ts';
@@ -25,7 +25,6 @@ import { knownBroker } from './known-broker.ts';
 /** What others have revoked in the same moment comes along. */
 const revocationsAtOnce = 100;
 /** A revocation does not wait longer than this, in milliseconds, to be told before it is done. */
-const tellMs = 1_000;
 
 /** @throws Failure CONFIG, INVITE_ACCOUNTS, and those of `BrokerAccounts`: then there is no invite */
 export async function inviteHere(
@@ -77,26 +76,15 @@ export async function revokeHere(config: Config, dataDir: string, text: string):
   const before = store.members.lastRevocation();
   revokeMember(store, authority, member.id, Date.now());
   const { httpUrl, urls = [] } = (await knownBroker(config, dataDir)) ?? {};
-  // While it is still there to hear why it has to go. A directory that runs says so too.
-  await tell(urls, store.members.revocations(before, revocationsAtOnce));
+  // A directory that runs says so too.
+  if (urls.length > 0) {
+    const bus = createBus({ urls, name: 'warren members revoke', role: roles.caller() });
+    await tellOfRevocations(bus, store.members.revocations(before, revocationsAtOnce));
+    await bus.close(0);
+  }
   if (httpUrl === undefined) return { member, pending: 'no broker is known here' };
   const pending = await removed(createBrokerAccounts(httpUrl), brokerAccountOf(member.id));
   return { member, pending };
-}
-
-/** As far as that can be done at once: members also ask for the list. */
-async function tell(urls: readonly string[], news: readonly Revoked[]): Promise<void> {
-  if (urls.length === 0) return;
-  const bus = createBus({ urls, name: 'warren members revoke', role: roles.caller() });
-  const signal = AbortSignal.timeout(tellMs);
-  try {
-    await bus.ready(signal);
-    for (const each of news) await bus.publish(revocationMessage(each), signal);
-  } catch {
-    // No broker, or an account that may not.
-  } finally {
-    await bus.close(0);
-  }
 }
 
 async function removed(accounts: BrokerAccounts, name: string): Promise<string | undefined> {

@@ -22,7 +22,7 @@ test('what SQLite has undone itself is told as it was, and the next transaction 
   expect(transaction(db, () => 1)).toBe(1);
 });
 
-test('a store that cannot be read is told of once, ends nothing, and what it said meanwhile is carried afterwards', () => {
+test('a store that cannot be read is told of once, ends nothing, and what it said meanwhile is carried afterwards', async () => {
   vi.useFakeTimers();
   const warnings: string[] = [];
   let listener: (state: BusState) => void = () => {};
@@ -44,10 +44,9 @@ test('a store that cannot be read is told of once, ends nothing, and what it sai
     } as unknown as Bus,
     keeper: undefined,
     feed: {
-      tell: () => {
+      tell: async () => {
         broken();
         told++;
-        return false;
       },
     } as unknown as RevocationFeed,
     warn: line => void warnings.push(line),
@@ -56,11 +55,11 @@ test('a store that cannot be read is told of once, ends nothing, and what it sai
     isBroken = true;
     expect(() => listener('up')).not.toThrow();
     version = 2;
-    vi.advanceTimersByTime(2_000);
+    await vi.advanceTimersByTimeAsync(2_000);
     expect(warnings).toEqual(['cannot read the store: disk I/O error']);
     isBroken = false;
     const before = told;
-    vi.advanceTimersByTime(300);
+    await vi.advanceTimersByTimeAsync(300);
     expect(told).toBeGreaterThan(before);
   } finally {
     end();
