@@ -147,6 +147,8 @@ class AmqpBus implements Bus {
     this.#session = session;
     if (this.#isClosed()) return onLost(new Failure('BUS_CLOSED', 'closed'));
     session.plain.on('return', (message: Message) => this.#requests.returned(String(message.properties.correlationId)));
+    // It comes before the confirm.
+    session.confirmed.on('return', (message: Message) => this.#outbox.returned(String(message.properties.messageId)));
     session.plain.on('drain', () => {
       this.#backlog = undefined;
     });
@@ -289,13 +291,17 @@ class AmqpBus implements Bus {
 
   #put(session: Session, pending: Pending): void {
     const { message } = pending;
+    pending.isReturned = false;
     largePassed(message.body.byteLength);
     const onConfirm = (error: unknown): void => {
       if (session !== this.#session) return; // Lost with the session: the next one sends it again.
       if (error) this.#nacked(session, pending);
       else {
         const wasOneByOne = this.#outbox.oneByOne;
-        if (this.#outbox.remove(message.messageId)) pending.resolve();
+        if (this.#outbox.remove(message.messageId)) {
+          if (pending.isReturned !== true) pending.resolve();
+          else pending.reject(new Failure('BUS_NO_RECEIVER', `nobody receives ${message.key}`));
+        }
         if (wasOneByOne) this.#resend(session);
       }
     };
@@ -304,7 +310,7 @@ class AmqpBus implements Bus {
         messages[message.type].exchange,
         message.key,
         asBuffer(message.body),
-        this.#properties(message, message.messageId, false),
+        this.#properties(message, message.messageId, message.mustRoute === true),
         onConfirm,
       );
     } catch (error) {

@@ -16,6 +16,8 @@ export interface Outgoing {
   readonly replyTo?: string;
   /** Milliseconds until the broker drops it undelivered. */
   readonly expirationMs?: number;
+  /** Of `publish`: it rejects with BUS_NO_RECEIVER when there is no queue that takes it. */
+  readonly mustRoute?: true;
   /** W3C trace context; a new one is made when absent. */
   readonly traceparent?: string;
 }
@@ -48,8 +50,17 @@ export interface ConsumeOptions {
   readonly noAck?: boolean;
   /** Where to start in a stream, on the first session; later sessions go on behind the last delivery handled. */
   readonly offset?: 'first' | 'last' | 'next' | bigint;
-  /** Bindings made on each session, for a queue named by the server. */
+  /**
+   * Bindings made on each session, for a queue named by the server. For another queue that the role does not know: those that who
+   * declares it has made; what came otherwise is dropped.
+   */
   readonly bindings?: (queueName: string) => readonly Binding[];
+  /**
+   * How `close` ends it. `cancel` (unless told otherwise): it takes no more, and waits for the handlers that run. `channel`: it closes
+   * the channel at once, so that all that has no verdict yet goes back to the queue in its place, before anybody else gets more; what
+   * handlers say later is void. After `basic.cancel` a single active consumer's successor would begin behind what is unacked.
+   */
+  readonly ending?: 'cancel' | 'channel';
   /** Called on each session when the queue's name is known and it is consumed, before the bus is up. */
   readonly onQueue?: (queueName: string) => void;
 }
@@ -62,7 +73,7 @@ export interface RequestOptions {
 }
 
 export interface Consumer {
-  /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes. */
+  /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes; see `ConsumeOptions.ending`. */
   close(): Promise<void>;
 }
 

@@ -64,6 +64,8 @@ export class BusConsumer implements Consumer {
     channel.on('close', () => end('channel closed'));
     if (this.#options.prefetch) await channel.prefetch(this.#options.prefetch);
     const { name, bindings } = await this.#declare(channel);
+    // Closed meanwhile: the broker must not be left with a consumer that nobody closes.
+    if (this.#closing) return closeQuietly(channel);
     open.isExpected = arrivals(bindings);
     this.#open = open;
     const offset = this.#nextOffset ?? this.#options.offset;
@@ -85,6 +87,10 @@ export class BusConsumer implements Consumer {
       },
     );
     if (this.#open !== open && !this.#closing) throw failed;
+    if (this.#closing) {
+      this.#open = undefined;
+      return closeQuietly(channel);
+    }
     isAttached = true;
     open.tag = ok.consumerTag;
     this.#options.onQueue?.(name);
@@ -95,7 +101,8 @@ export class BusConsumer implements Consumer {
     if (name !== '') {
       const { queues, expects = [] } = this.#role;
       const known = [...queues, ...expects.flatMap(({ queues: others = [] }) => others)];
-      return { name, bindings: known.find(({ queue }) => queue.name === name)?.bindings };
+      const bound = known.find(({ queue }) => queue.name === name);
+      return { name, bindings: bound?.bindings ?? this.#options.bindings?.(name) };
     }
     const { queue } = await channel.assertQueue('', queueOptions(this.#queue));
     const bindings = this.#options.bindings?.(queue) ?? [];
@@ -123,6 +130,7 @@ export class BusConsumer implements Consumer {
   }
 
   #deliver(open: OpenConsumer, message: ConsumeMessage): void {
+    if (this.#closing && this.#options.ending === 'channel') return;
     const tag = message.fields.deliveryTag;
     const delivery = asDelivery(message);
     largePassed(delivery.body.length);
@@ -193,6 +201,13 @@ export class BusConsumer implements Consumer {
     if (this.#closing) return;
     this.#closing = true;
     const open = this.#open;
+    if (this.#options.ending === 'channel') {
+      if (open) this.#flush(open);
+      this.#open = undefined;
+      if (open) await closeQuietly(open.channel);
+      this.#onClosed(this);
+      return;
+    }
     if (open) {
       try {
         await open.channel.cancel(open.tag);

@@ -41,6 +41,17 @@ const zones: Format<readonly string[]> = {
   format: list(domain).format,
 };
 
+const chats: Format<readonly string[]> = {
+  parse(raw) {
+    const names = [...new Set(list(domain).parse(raw))];
+    // All of them are in the rights of each member.
+    if (names.length > 8 || names.join('').length > 256)
+      throw new Error('must be 8 names at most, of 256 letters together');
+    return names;
+  },
+  format: list(domain).format,
+};
+
 const routeList: Format<readonly RouteSetting[]> = {
   parse(raw) {
     const routes = list(routeText).parse(raw);
@@ -333,6 +344,15 @@ export const settings = {
   }),
   'directory.lease_ms': setting(duration(1, DAY), 30_000, {
     doc: 'Time after which a peer that does not ping drops out.',
+    commands: directories,
+  }),
+  'directory.chats': setting(chats, ['backend.com'], {
+    doc: "The network's chats, by name: each member may speak in them.",
+    flag: { name: 'chat', value: 'NAME', repeatable: true },
+    commands: directories,
+  }),
+  'directory.chat_hosts': setting(list(text), [], {
+    doc: 'Accounts whose members may serve the chats, and so see what is said to them first; none: all.',
     commands: directories,
   }),
   'naming.host': setting(listenHost, '127.0.0.1', {

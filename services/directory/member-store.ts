@@ -35,6 +35,7 @@ export interface BrokerAccountRow {
   readonly id: MemberId;
   readonly brokerHash: string;
   readonly services: readonly string[];
+  readonly username: string;
 }
 
 // Foreign keys to accounts are not needed: accounts are switched off, never removed.
@@ -208,7 +209,7 @@ export class MemberStore {
   }
 
   brokerAccounts(): BrokerAccountRow[] {
-    return this.listActive().map(({ id, brokerHash, services }) => ({ id, brokerHash, services }));
+    return this.listActive().map(({ id, brokerHash, services, username }) => ({ id, brokerHash, services, username }));
   }
 }
 

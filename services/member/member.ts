@@ -18,7 +18,7 @@ import { withSession } from '../directory/rest-session.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
-import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
@@ -85,7 +85,8 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     const { account } = certificateFacts(certificate);
     const name = options.name ?? hostname();
     const now = (): number => Date.now();
-    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
+    const role = roles.member({ account: brokerAccountOf(keys.id), kind: queueType });
+    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role }, warn);
     ends.push(() => bus.close());
     const revocations = new Revocations({
       ...{ bus, authorityCertificate, directoryAccount, warn },

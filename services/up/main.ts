@@ -66,7 +66,7 @@ export const run: Run = async (config, stop, io) => {
 
     const directory = await startDirectory(
       {
-        bus: await bus('directory', roles.directory(queueType)),
+        bus: await bus('directory', roles.directory(queueType, config.directory.chats)),
         now: () => Date.now(),
         clock,
         warn: line => log(`directory: ${line}`),
