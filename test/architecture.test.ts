@@ -78,7 +78,7 @@ const core = [
   'services/chord/steps.ts',
   'services/chord/storage.ts',
   'services/chord/successor-list.ts',
-  'services/directory/search-words.ts',
+  'services/lib/search-words.ts',
   'services/member/reach.ts',
   'services/peer/choose-pieces.ts',
   'services/peer/listing.ts',
