@@ -132,7 +132,7 @@ export const rights = {
         {
           exchange: 'm',
           write: only(
-            ...['directory\\.rpc', 'naming\\.rpc', `${anyMember}\\.(?:rpc|dm)`],
+            ...['directory\\.rpc', 'naming\\.rpc', `${anyMember}\\.(?:rpc|dm${hosts.length > 0 ? '|chat' : ''})`],
             ...[`${anyMember}\\.relay\\.[^*#]+`, anyReply],
           ),
           read: only(own(account)),
@@ -149,9 +149,9 @@ export const rights = {
         { exchange: 'directory.events', write: nothing, read: any },
         {
           exchange: 'chat',
-          write: only(...['in\\.[^*#]+', `live\\.${escaped(id)}\\.[^*#]+`], ...hosted.map(chat => `log\\.${chat}`)),
+          write: only(...['in\\.[^*#]+', `live\\.${escaped(id)}\\.[^*#]+`], ...hosted.map(chat => `(?:log|beat)\\.${chat}`)),
           // The rest is in queues that the directory has bound.
-          read: only('live\\.\\*\\.[^*#]+'),
+          read: only('(?:live\\.\\*|beat)\\.[^*#]+'),
         },
       ],
     };

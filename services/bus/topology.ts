@@ -88,7 +88,7 @@ export const exchanges = {
   chat: {
     name: 'chat',
     type: 'topic',
-    why: 'keys in.<chat>, log.<chat>, live.<member>.<chat>: one exchange for all chats, so that rights can name the key, and an account has them in one entry',
+    why: 'keys in.<chat>, log.<chat>, beat.<chat>, live.<member>.<chat>: one exchange for all chats, so that rights can name the key, and an account has them in one entry',
   },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
@@ -149,6 +149,9 @@ export const messages = {
     why: 'somebody typed it; kept in the sender until it is seen in the log',
   },
   'warren.chat.v1.Entry': { exchange: 'chat', persistent: true, why: 'the log is the truth' },
+  'warren.chat.v1.Nudge': { exchange: 'chat', persistent: false, why: 'asks whether somebody serves; asked again' },
+  'warren.chat.v1.Beat': { exchange: 'chat', persistent: false, why: 'said again every third of a lease' },
+  'warren.chat.v1.HandOver': { exchange: 'm', persistent: false, why: 'lost: no hand-over this time, the log goes on' },
   'warren.chat.v1.Live': { exchange: 'chat', persistent: false, why: 'who is there, who types: fresh or nothing' },
   'warren.chat.v1.Direct': {
     exchange: 'm',

@@ -206,6 +206,8 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
         directory: directoryOfParts,
+        ...{ authorityCertificate, certificate: () => credentials.certificate },
+        isRevoked: member => revocations.isRevokedMember(member),
         ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => advertised, dataDir },
         ...{ now, clock, random, warn, log },
         ...{ session: memberSession, signal: ending.signal },

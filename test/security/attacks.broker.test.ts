@@ -181,8 +181,10 @@ describe('a chat', () => {
     ['to hear what is said to it', () => hear('chat', 'in.room.net')],
     ['to hear what is appended', () => hear('chat', 'log.room.net')],
     ['to hear all chats', () => hear('chat', '#')],
+    ['to say that it serves', () => publish('chat', 'beat.room.net')],
     ['to be there as another', () => publish('chat', `live.${alice.id}.room.net`)],
     ['to speak to many at once', () => publish('chat', 'in.*')],
+    ["to hear what servers tell each other", () => hear('m', `m.${alice.id}.chat`)],
   ]);
   refused(406, [
     ['to speak as another', () => publish('chat', 'in.room.net', { userId: alice.account })],
@@ -191,11 +193,18 @@ describe('a chat', () => {
   allowed([
     ['to speak', () => publish('chat', 'in.room.net', { userId: mallory.account })],
     ['to be there', () => publish('chat', `live.${mallory.id}.room.net`)],
+    ['to hear who serves', () => hear('chat', 'beat.room.net')],
     ['to hear who is there', () => hear('chat', 'live.*.room.net')],
     ['to read its log', () => prefetching('chat.room.net.log')],
     ['to serve the one that it may', () => take('chat.other.net.in')],
     ['to append to its log', () => publish('chat', 'log.other.net', { userId: mallory.account })],
   ]);
+  test('refused: to tell a server anything, for who may serve no chat', async () => {
+    const guest = await network.addMember();
+    expect(await tried(guest, publish('m', `m.${alice.id}.chat`))).toBe(403);
+    expect(await tried(guest, publish('chat', 'in.room.net'))).toBe('allowed');
+    expect(await tried(mallory, publish('m', `m.${alice.id}.chat`))).toBe('allowed');
+  });
   test('one that speaks, one that serves: both read in the log who said it and who wrote it', async () => {
     const [server, client] = [busOf(alice, roles.member()), busOf(mallory, roles.member())];
     const bindings = (): Binding[] => chatLog('room.net').bindings.slice();

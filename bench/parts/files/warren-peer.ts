@@ -68,6 +68,8 @@ function hostOf(credentials: MemberCredentials): MemberHost {
       addresses: () => [],
       dataDir: data,
     },
+    ...{ authorityCertificate: credentials.authorityCertificate, certificate: () => credentials.certificate },
+    isRevoked: () => false,
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,
   };
