@@ -104,22 +104,25 @@ export class MemberStore {
     return row === undefined ? undefined : asMember(row);
   }
 
-  /** Those that were not revoked, by id. @param beginning of their ids @param after an id */
+  /** Those that were not revoked, by id. @param beginning of their ids @param after an id @param username of that account only */
   list({
     beginning = '',
     after = '',
+    username = '',
     limit = -1,
   }: {
     beginning?: string;
     after?: string;
+    username?: string;
     limit?: number;
   } = {}): MemberRow[] {
     const rows = this.#db
       .prepare(
         `SELECT * FROM members WHERE revoked_at IS NULL AND id > :after AND substr(id, 1, length(:beginning)) = :beginning
+           AND (:username = '' OR username = :username)
          ORDER BY id LIMIT :limit`,
       )
-      .all({ after, beginning, limit });
+      .all({ after, beginning, username, limit });
     return rows.map(asMember);
   }
 

@@ -3,6 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
+import { startChat } from '../chat/chat.ts';
 import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
@@ -130,7 +131,7 @@ function notJoined(): Failure {
 function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
   const starts: StartPart[] = [host => startRing(host, ring)];
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }));
+  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }), startChat);
   return starts;
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { matchOf } from '../../lib/search-words.ts';
-import { formatOf, openDatabase, otherFormat, transaction } from '../../lib/sqlite.ts';
+import { formatOf, openDatabase, otherFormat, Statements, transaction } from '../../lib/sqlite.ts';
 
 /** What somebody said in a room, as the log has it. */
 export interface KeptMessage {
@@ -71,7 +71,7 @@ const selected = `
  */
 export class History {
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements: Statements;
   readonly #rooms = new Map<string, number>();
   readonly #senders = new Map<string, number>();
 
@@ -86,6 +86,7 @@ export class History {
         else if (found !== version) throw otherFormat(code, file, found, version);
       });
     }).database;
+    this.#statements = new Statements(this.#db);
   }
 
   /** Where in the log to read on. */
@@ -113,15 +114,15 @@ export class History {
     let added = 0;
     for (const { seq, offset, room, sender, atMs, body } of messages) {
       const roomKey = this.#keyOf(this.#rooms, 'rooms', room);
-      const { changes } = this.#sql('INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?)').run(
-        ...[seq, offset, roomKey, this.#keyOf(this.#senders, 'senders', sender), atMs, body],
-      );
+      const { changes } = this.#statements
+        .sql('INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?)')
+        .run(...[seq, offset, roomKey, this.#keyOf(this.#senders, 'senders', sender), atMs, body]);
       if (changes === 0) continue;
-      this.#sql('INSERT INTO words (rowid, place, body) VALUES (?, ?, ?)').run(seq, `room${roomKey}`, body);
+      this.#statements.sql('INSERT INTO words (rowid, place, body) VALUES (?, ?, ?)').run(seq, `room${roomKey}`, body);
       added += bytesOf(body);
     }
-    this.#sql("UPDATE numbers SET value = value + ? WHERE name = 'bytes'").run(added);
-    this.#sql("UPDATE numbers SET value = max(value, ?) WHERE name = 'next_offset'").run(nextOffset);
+    this.#statements.sql("UPDATE numbers SET value = value + ? WHERE name = 'bytes'").run(added);
+    this.#statements.sql("UPDATE numbers SET value = max(value, ?) WHERE name = 'next_offset'").run(nextOffset);
   }
 
   /** The last ones, or those next to a message. @param near `before` or `after` a seq, that one not included @param limit at most 200 */
@@ -164,19 +165,19 @@ export class History {
     return transaction(this.#db, () => {
       let excess = this.bytes - maxBytes;
       let removed = 0;
-      for (const { seq, room, body, at_ms } of this.#sql(
-        'SELECT seq, room, body, at_ms FROM messages ORDER BY seq LIMIT ?',
-      ).all(slice)) {
+      for (const { seq, room, body, at_ms } of this.#statements
+        .sql('SELECT seq, room, body, at_ms FROM messages ORDER BY seq LIMIT ?')
+        .all(slice)) {
         if (excess <= 0 && Number(at_ms) >= olderThanMs) break;
         const text = String(body);
-        this.#sql("INSERT INTO words (words, rowid, place, body) VALUES ('delete', ?, ?, ?)").run(
-          ...[Number(seq), `room${Number(room)}`, text],
-        );
-        this.#sql('DELETE FROM messages WHERE seq = ?').run(Number(seq));
+        this.#statements
+          .sql("INSERT INTO words (words, rowid, place, body) VALUES ('delete', ?, ?, ?)")
+          .run(...[Number(seq), `room${Number(room)}`, text]);
+        this.#statements.sql('DELETE FROM messages WHERE seq = ?').run(Number(seq));
         excess -= bytesOf(text);
         removed++;
       }
-      this.#sql("UPDATE numbers SET value = ? WHERE name = 'bytes'").run(excess + maxBytes);
+      this.#statements.sql("UPDATE numbers SET value = ? WHERE name = 'bytes'").run(excess + maxBytes);
       return removed;
     });
   }
@@ -186,7 +187,8 @@ export class History {
   }
 
   #rows(text: string, ...values: SQLInputValue[]): KeptMessage[] {
-    return this.#sql(text)
+    return this.#statements
+      .sql(text)
       .all(...values)
       .map(row => ({
         seq: Number(row.seq),
@@ -205,29 +207,23 @@ export class History {
   }
 
   #known(table: 'rooms' | 'senders', name: string): number | undefined {
-    const row = this.#sql(
-      table === 'rooms'
-        ? 'SELECT room AS key FROM rooms WHERE name = ?'
-        : 'SELECT sender AS key FROM senders WHERE id = ?',
-    ).get(name);
+    const row = this.#statements
+      .sql(
+        table === 'rooms'
+          ? 'SELECT room AS key FROM rooms WHERE name = ?'
+          : 'SELECT sender AS key FROM senders WHERE id = ?',
+      )
+      .get(name);
     return row === undefined ? undefined : Number(row.key);
   }
 
   #insert(table: 'rooms' | 'senders', name: string): number {
     const column = table === 'rooms' ? 'name' : 'id';
-    return Number(this.#sql(`INSERT INTO ${table} (${column}) VALUES (?)`).run(name).lastInsertRowid);
+    return Number(this.#statements.sql(`INSERT INTO ${table} (${column}) VALUES (?)`).run(name).lastInsertRowid);
   }
 
   #number(name: string): number {
-    return Number(this.#sql('SELECT value FROM numbers WHERE name = ?').get(name)?.value);
-  }
-
-  #sql(text: string): StatementSync {
-    const known = this.#statements.get(text);
-    if (known !== undefined) return known;
-    const statement = this.#db.prepare(text);
-    this.#statements.set(text, statement);
-    return statement;
+    return Number(this.#statements.sql('SELECT value FROM numbers WHERE name = ?').get(name)?.value);
   }
 }
 

@@ -58,7 +58,12 @@ export interface Direct {
 }
 
 export interface DirectContent {
-  content: { $case: "text"; value: DirectText } | { $case: "receipt"; value: DirectReceipt } | undefined;
+  content:
+    | { $case: "text"; value: DirectText }
+    | { $case: "receipt"; value: DirectReceipt }
+    | undefined;
+  /** X25519, of the sender: what is answered is sealed to it. */
+  replyKey: Buffer;
 }
 
 export interface DirectText {
@@ -280,7 +285,7 @@ export const Direct: MessageFns<Direct> = {
 };
 
 function createBaseDirectContent(): DirectContent {
-  return { content: undefined };
+  return { content: undefined, replyKey: Buffer.alloc(0) };
 }
 
 export const DirectContent: MessageFns<DirectContent> = {
@@ -292,6 +297,9 @@ export const DirectContent: MessageFns<DirectContent> = {
       case "receipt":
         DirectReceipt.encode(message.content.value, writer.uint32(18).fork()).join();
         break;
+    }
+    if (message.replyKey.length !== 0) {
+      writer.uint32(26).bytes(message.replyKey);
     }
     return writer;
   },
@@ -325,6 +333,14 @@ export const DirectContent: MessageFns<DirectContent> = {
             message.content = { $case: "receipt", value: DirectReceipt.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.replyKey = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -356,6 +372,7 @@ export const DirectContent: MessageFns<DirectContent> = {
         break;
       }
     }
+    message.replyKey = object.replyKey ?? Buffer.alloc(0);
     return message;
   },
 };
