@@ -6,6 +6,7 @@ import type { MemberHost } from '../../bus/hosted.ts';
 import { keepConsuming } from '../../bus/keep-consuming.ts';
 import { directMessages } from '../../bus/topology.ts';
 import { AttemptLimiter } from '../../lib/attempt-limiter.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { EventFeed } from '../../lib/event-feed.ts';
 import { messageOf } from '../../lib/failure.ts';
 import { signAs } from '../../lib/identity/keys.ts';
@@ -51,8 +52,11 @@ const mostOutgoing = 10_000;
 /** The directory is asked again for what is older, in milliseconds. */
 const freshMs = 30_000;
 const receiptMs = 5_000;
+/** One that the directory does not know is looked up so seldom, in milliseconds. */
+const meetMs = 60_000;
+const metAtMost = 10_000;
 const upkeepMs = 6 * 3_600_000;
-const retryMs = 30_000;
+const retry = { firstMs: 500, maxMs: 30_000 };
 const retention = { most: 100_000, keptMs: 365 * 86_400_000 };
 
 /**
@@ -68,11 +72,14 @@ export class DirectMessages {
   readonly #sender: Sender;
   readonly #feed = new EventFeed<DirectEvent>();
   readonly #limiter = new AttemptLimiter(perOwner);
+  /** Whose account was looked up because of them, and when. */
+  readonly #met = new Map<MemberId, number>();
   readonly #closing = new AbortController();
   readonly #consumer: Consumer;
   readonly #offState: () => void;
   /** What is answered to this member is sealed to. */
   #replyKey: Buffer;
+  #failures = 0;
   #upkeep: NodeJS.Timeout | undefined;
 
   /** @param dir its folder, made 0700 if need be @throws Failure CHAT_DIRECT */
@@ -192,9 +199,12 @@ export class DirectMessages {
       // Who else is of the owner's account: it is to have copies.
       await this.#book.find(this.#host.account, freshMs, this.#closing.signal);
       while (this.#store.messages.retain({ most: retention.most, olderThanMs: now() - retention.keptMs }) > 0);
-    } catch {
-      // The directory is away, or the broker.
-      againMs = retryMs;
+      this.#failures = 0;
+    } catch (error) {
+      againMs = backoffMs(this.#failures++, retry, this.#host.random);
+      // The directory may just be starting.
+      if (this.#failures === 4 && bus.state === 'up')
+        this.#host.warn(`private messages: cannot tell the directory what to seal to: ${messageOf(error)}`);
     }
     if (this.#closing.signal.aborted) return;
     clearTimeout(this.#upkeep);
@@ -238,7 +248,11 @@ export class DirectMessages {
   /** One of an account that was not among its members when these were looked up: people are to hear of it. */
   #meet({ id, account }: Addressee): void {
     if (this.#store.keys.membersOf(account).some(each => each.id === id)) return;
-    this.#book.find(account, freshMs, this.#closing.signal).catch(() => {});
+    const lookedAt = this.#met.get(id);
+    if (lookedAt !== undefined && this.#host.clock() - lookedAt < meetMs) return;
+    if (this.#met.size >= metAtMost) this.#met.clear();
+    this.#met.set(id, this.#host.clock());
+    this.#book.find(account, 0, this.#closing.signal).catch(() => {});
   }
 
   #noteReceipt(from: Addressee, { ids, isRead }: DirectReceipt): void {

@@ -56,7 +56,7 @@ export function queuedAt(now: number): number {
   return now + againMs;
 }
 
-/** After it did not. @param random uniform in [0, 1) */
+/** After it did not. @param random uniform in [0, 1) @returns a whole number, if `now` is one */
 export function retryAt(attempts: number, now: number, random: () => number): number {
-  return now + backoffMs(attempts, retry, random);
+  return now + Math.ceil(backoffMs(attempts, retry, random));
 }
