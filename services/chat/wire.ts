@@ -26,7 +26,6 @@ import { asBuffer, decodeMember, encodeMember, isMigrationId, reading } from './
 
 const keyOctets = 32;
 const signatureOctets = 64;
-const memberOctets = 32;
 
 export type Unsigned = Omit<Input, 'proof'>;
 
