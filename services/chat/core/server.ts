@@ -33,6 +33,8 @@ export const serverSteps: ServerSteps = { ...intakeSteps, writesCheckpoints: tru
 const appendLeases = 2;
 /** Before a channel that was lost is opened again. */
 const reopenMs = 200;
+/** How often it closes its channel to get its deliveries in order, before it lets them go. */
+const stuckTimes = 3;
 /** Latents whose lease on the active one has ended stand up one after the other, within this time. */
 const spreadMs = 500;
 
@@ -67,8 +69,8 @@ export class ChatServer {
   #recordedEpoch = 0;
   #expectedEpoch = 0;
   #reopenAt: number | undefined;
-  /** It closed its channel because nothing else could come, and nothing has been written since. */
-  #wasStuck = false;
+  /** How often it has closed its channel because nothing else could come, since something was written last. */
+  #stuck = 0;
   #isOpening = false;
 
   constructor(ports: ServerPorts, options: ServerOptions, steps: ServerSteps = serverSteps) {
@@ -180,7 +182,7 @@ export class ChatServer {
 
   #readOwn(seq: number, kind: Meaning['kind'], now: number): void {
     this.#appendedAt = now;
-    if (kind === 'input' || kind === 'refused') this.#wasStuck = false;
+    if (kind === 'input' || kind === 'refused') this.#stuck = 0;
     this.#intake.seen(seq);
   }
 
@@ -207,7 +209,7 @@ export class ChatServer {
         return;
       case 'void':
         this.#intake = this.#newIntake();
-        if (this.#wasStuck) this.#reopenAt ??= now;
+        if (this.#stuck > 0) this.#reopenAt ??= now;
         return this.#enter('latent', 'its channel is closed');
       case 'standby':
       case 'claiming':
@@ -285,7 +287,8 @@ export class ChatServer {
   #tickLatent(now: number): void {
     const { epoch } = this.#state;
     if (this.#isOpen || this.#ports.log.isLost || epoch === 0) return;
-    if (this.#reopenAt !== undefined && now >= this.#reopenAt) {
+    if (this.#reopenAt !== undefined) {
+      if (now < this.#reopenAt) return;
       this.#standBy('comes back', now);
       if (!this.#taking.isInvited(this.#state)) this.#nudge(now);
     } else if (now - this.#ownerSeenAt > this.#options.leaseMs + this.#patienceMs) {
@@ -334,13 +337,12 @@ export class ChatServer {
     if (this.#intake.pending === 0 && this.#intake.held >= this.#options.prefetch) this.#unblock(now);
   }
 
-  /** All that may be delivered is held, so what it waits for cannot come. Closing the channel brings all back in its order; if that does not help, their senders say it again. */
+  /** All that may be delivered is held, so what it waits for cannot come. Closing the channel brings all of it back behind that; if it does not help, their senders say it again. */
   #unblock(now: number): void {
-    if (this.#wasStuck) {
+    if (++this.#stuck > stuckTimes) {
       this.#emit({ kind: 'say', line: 'inputs are let go whose predecessors do not come' });
       return this.#intake.dropHeld();
     }
-    this.#wasStuck = true;
     this.#stepDown('what it waits for cannot be delivered', now);
   }
 
