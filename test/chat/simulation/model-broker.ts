@@ -1,0 +1,323 @@
+import type { Entry, Logged } from '../../../services/chat/core/entry.ts';
+import type { Content } from '../../../services/chat/core/server-events.ts';
+import type { MemberId } from '../../../services/lib/identity/member-id.ts';
+import type { EventQueue } from '../../chord/simulation/event-queue.ts';
+
+/** As the broker sees one process. What it gets comes in order, after a delay of the connection's own. */
+export interface Peer {
+  readonly member: MemberId;
+  deliver(channel: number, tag: number, from: MemberId, content: Content): void;
+  channelClosed(channel: number): void;
+  entry(logged: Logged): void;
+  confirmed(publish: number): void;
+  lost(): void;
+}
+
+export interface Weather {
+  /** One way, milliseconds. */
+  delay(): number;
+  /** Whether a queue that lost its consumer hands out what comes next before it has what that one held (as RabbitMQ with a frozen one). */
+  returnsLate(): boolean;
+  /** Whether what comes back goes to where it was (classic queues); else in the order of return, before what was never delivered (quorum queues). */
+  readonly keepsPlaces: boolean;
+  /** How many entries a stream delivers once more after a reconnection. */
+  repeats(): number;
+}
+
+export interface Message {
+  readonly id: number;
+  readonly from: MemberId;
+  readonly content: Content;
+}
+
+interface Consumer {
+  readonly connection: Connection;
+  readonly channel: number;
+  readonly prefetch: number;
+  readonly unacked: Map<number, Message>;
+  isCancelled: boolean;
+  tags: number;
+}
+
+/**
+ * The one input queue (durable, single active consumer, acks, redelivery when a channel closes), and the log (a stream with offsets and retention). Each way of a
+ * connection is first in, first out. When one ends, what is on its way is lost from some point on; so are confirms.
+ */
+export class ModelBroker {
+  readonly queue: EventQueue;
+  readonly weather: Weather;
+  readonly entries: Logged[] = [];
+  firstOffset = 0;
+  isUp = true;
+  /** Never delivered. */
+  readonly #fresh: Message[] = [];
+  readonly #returned: Message[] = [];
+  readonly consumers: Consumer[] = [];
+  readonly connections = new Set<Connection>();
+  onAppend: (logged: Logged) => void = () => {};
+  onAck: (message: Message, by: Connection) => void = () => {};
+  onPublish: (message: Message) => void = () => {};
+  readonly #segment: number;
+  readonly #segments: number;
+  #ids = 0;
+
+  /** @param retention entries of a segment, and how many of them are kept; 0: all */
+  constructor(queue: EventQueue, weather: Weather, retention: { segment: number; segments: number }) {
+    this.queue = queue;
+    this.weather = weather;
+    this.#segment = retention.segment;
+    this.#segments = retention.segments;
+  }
+
+  connect(peer: Peer): Connection | undefined {
+    if (!this.isUp) return undefined;
+    const connection = new Connection(this, peer);
+    this.connections.add(connection);
+    return connection;
+  }
+
+  append(from: MemberId, entry: Entry): void {
+    const logged = { offset: this.entries.length, from, entry, size: 1, atMs: this.queue.now() };
+    this.entries.push(logged);
+    if (this.#segments > 0 && this.entries.length % this.#segment === 0) {
+      const kept = this.entries.length - this.#segment * this.#segments;
+      this.firstOffset = Math.max(this.firstOffset, kept);
+    }
+    this.onAppend(logged);
+    for (const connection of this.connections) connection.push();
+  }
+
+  publish(from: MemberId, content: Content): void {
+    const message = { id: this.#ids++, from, content };
+    this.#fresh.push(message);
+    this.onPublish(message);
+    this.dispatch();
+  }
+
+  dispatch(): void {
+    const active = this.consumers.find(({ isCancelled }) => !isCancelled);
+    if (active === undefined) return;
+    while (active.unacked.size < active.prefetch) {
+      const message = this.#returned.shift() ?? this.#fresh.shift();
+      if (message === undefined) return;
+      const tag = ++active.tags;
+      active.unacked.set(tag, message);
+      active.connection.down(() => active.connection.peer.deliver(active.channel, tag, message.from, message.content));
+    }
+  }
+
+  removeConsumer(consumer: Consumer, mayBeLate: boolean): void {
+    const at = this.consumers.indexOf(consumer);
+    if (at >= 0) this.consumers.splice(at, 1);
+    const returned = [...consumer.unacked.values()];
+    consumer.unacked.clear();
+    if (returned.length === 0) return this.dispatch();
+    if (mayBeLate && this.weather.returnsLate()) {
+      this.limbo += returned.length;
+      this.dispatch();
+      this.queue.after(this.weather.delay(), () => {
+        this.limbo -= returned.length;
+        this.#goBack(returned);
+        return false;
+      });
+      return;
+    }
+    this.#goBack(returned);
+  }
+
+  #goBack(messages: readonly Message[]): void {
+    this.#returned.push(...messages);
+    if (this.weather.keepsPlaces) this.#returned.sort((one, other) => one.id - other.id);
+    this.dispatch();
+  }
+
+  /** Messages that were held by a consumer which is gone, and are not ready yet. */
+  limbo = 0;
+
+  /** Messages of the queue that are not acked. */
+  get depth(): number {
+    return this.consumers.reduce((sum, { unacked }) => sum + unacked.size, this.#fresh.length + this.#returned.length + this.limbo);
+  }
+
+  *messages(): Iterable<Message> {
+    yield* this.#returned;
+    yield* this.#fresh;
+    for (const { unacked } of this.consumers) yield* unacked.values();
+  }
+
+  restart(): void {
+    this.isUp = false;
+    for (const connection of [...this.connections]) connection.end();
+  }
+}
+
+export class Connection {
+  readonly peer: Peer;
+  readonly #broker: ModelBroker;
+  /** As the broker sees it. */
+  isOpen = true;
+  /** Nothing passes, either way, until it heals or ends. */
+  isCut = false;
+  readonly #up: Way;
+  readonly #down: Way;
+  #next: number | undefined;
+  #publishes = 0;
+  /** What is on its way up when it ends is lost from here on. */
+  #lossAt: number | undefined;
+
+  constructor(broker: ModelBroker, peer: Peer) {
+    this.#broker = broker;
+    this.peer = peer;
+    this.#up = new Way(broker, () => {
+      const isLost = this.#lossAt !== undefined && broker.queue.now() >= this.#lossAt;
+      if (!this.isOpen || isLost) return 'never';
+      return this.isCut ? 'later' : 'now';
+    });
+    this.#down = new Way(broker, () => {
+      if (!this.isOpen) return 'never';
+      return this.isCut ? 'later' : 'now';
+    });
+  }
+
+  // --- from the process; each may be lost with the connection
+
+  publish(content: Content): number {
+    const id = ++this.#publishes;
+    this.#up.send(() => {
+      this.#broker.publish(this.peer.member, content);
+      this.down(() => this.peer.confirmed(id));
+    });
+    return id;
+  }
+
+  append(entry: Entry): number {
+    const id = ++this.#publishes;
+    this.#up.send(() => {
+      this.#broker.append(this.peer.member, entry);
+      this.down(() => this.peer.confirmed(id));
+    });
+    return id;
+  }
+
+  consume(channel: number, prefetch: number): void {
+    this.#up.send(() => {
+      const consumer = { connection: this, channel, prefetch, unacked: new Map(), isCancelled: false, tags: 0 };
+      this.#broker.consumers.push(consumer);
+      this.#broker.dispatch();
+    });
+  }
+
+  closeChannel(channel: number): void {
+    this.#up.send(() => {
+      const consumer = this.#consumer(channel);
+      if (consumer !== undefined) this.#broker.removeConsumer(consumer, false);
+      this.down(() => this.peer.channelClosed(channel));
+    });
+  }
+
+  /** `basic.cancel`: what is delivered stays with the channel, which stays open. */
+  cancel(channel: number): void {
+    this.#up.send(() => {
+      const consumer = this.#consumer(channel);
+      if (consumer !== undefined) consumer.isCancelled = true;
+      this.#broker.dispatch();
+      this.down(() => this.peer.channelClosed(channel));
+    });
+  }
+
+  ack(channel: number, tag: number): void {
+    this.#up.send(() => {
+      const consumer = this.#consumer(channel);
+      const message = consumer?.unacked.get(tag);
+      if (consumer === undefined || message === undefined) return;
+      consumer.unacked.delete(tag);
+      this.#broker.onAck(message, this);
+      this.#broker.dispatch();
+    });
+  }
+
+  /** @param next offset; or the first that is there */
+  read(next: number): void {
+    this.#up.send(() => {
+      this.#next = Math.max(next - this.#broker.weather.repeats(), this.#broker.firstOffset);
+      this.push();
+    });
+  }
+
+  // --- at the broker
+
+  push(): void {
+    const { entries, firstOffset } = this.#broker;
+    if (this.#next === undefined) return;
+    this.#next = Math.max(this.#next, firstOffset);
+    while (this.#next < entries.length) {
+      const logged = entries[this.#next++] as Logged;
+      this.down(() => this.peer.entry(logged));
+    }
+  }
+
+  down(act: () => void): void {
+    this.#down.send(act);
+  }
+
+  heal(): void {
+    if (!this.isCut) return;
+    this.isCut = false;
+    this.#up.flush();
+    this.#down.flush();
+    if (!this.isOpen) this.peer.lost();
+  }
+
+  /** The broker takes it for dead, or it is: what it held goes back. The process hears of it unless nothing passes. */
+  end(isHeard = true): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.#broker.connections.delete(this);
+    for (const consumer of this.#broker.consumers.filter(({ connection }) => connection === this))
+      this.#broker.removeConsumer(consumer, this.#broker.isUp);
+    if (isHeard && !this.isCut) this.peer.lost();
+  }
+
+  /** The process is gone: some of what it sent last still arrives. */
+  abandon(lossAfterMs: number): void {
+    this.#lossAt = this.#broker.queue.now() + lossAfterMs;
+  }
+
+  #consumer(channel: number): Consumer | undefined {
+    return this.#broker.consumers.find(each => each.connection === this && each.channel === channel);
+  }
+}
+
+/** One way of a connection: first in, first out. */
+class Way {
+  readonly #broker: ModelBroker;
+  readonly #passes: () => 'now' | 'later' | 'never';
+  #lastAt = 0;
+  readonly #sent: (() => void)[] = [];
+
+  constructor(broker: ModelBroker, passes: () => 'now' | 'later' | 'never') {
+    this.#broker = broker;
+    this.#passes = passes;
+  }
+
+  send(act: () => void): void {
+    this.#sent.push(act);
+    if (this.#passes() === 'now') this.#arrive();
+  }
+
+  /** What waits goes on. */
+  flush(): void {
+    for (const _ of this.#sent) this.#arrive();
+  }
+
+  #arrive(): void {
+    const { queue, weather } = this.#broker;
+    this.#lastAt = Math.max(this.#lastAt, queue.now() + weather.delay());
+    queue.after(this.#lastAt - queue.now(), () => {
+      if (this.#passes() === 'later') return false;
+      const act = this.#sent.shift();
+      if (this.#passes() === 'now') act?.();
+      return false;
+    });
+  }
+}
