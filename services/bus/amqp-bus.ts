@@ -366,9 +366,10 @@ class AmqpBus implements Bus {
     try {
       if (session && (this.#state === 'up' || this.#state === 'blocked')) await consumer.attach(session);
       // While connecting, the session being opened, or the next one, attaches it.
-      else await this.ready();
+      else if (options.onEnd === undefined) await this.ready();
+      else throw new Failure('BUS_LOST', `not connected to a broker: ${this.#reason}`);
     } catch (error) {
-      if (session?.isOpen() || !session) {
+      if (session?.isOpen() || !session || options.onEnd !== undefined) {
         this.#consumers.delete(consumer);
         throw error;
       }

@@ -35,6 +35,8 @@ export interface Delivery {
   readonly traceparent: string | undefined;
   /** Offset in a stream; undefined from other queues. */
   readonly offset: bigint | undefined;
+  /** It came by a way that the queue is not bound to (`ConsumeOptions.takesStrays`): nothing else of it is to be believed. */
+  readonly isStray?: true;
 }
 
 /**
@@ -61,6 +63,13 @@ export interface ConsumeOptions {
    * handlers say later is void. After `basic.cancel` a single active consumer's successor would begin behind what is unacked.
    */
   readonly ending?: 'cancel' | 'channel';
+  /**
+   * Given, it consumes on one channel only: when the broker or the connection ends that, this is called, once, and it does not begin
+   * again; while there is no connection `consume` rejects with BUS_LOST. Not called after `close`.
+   */
+  readonly onEnd?: () => void;
+  /** What came by a way that the queue is not bound to is given to the handler as well, marked `isStray`. */
+  readonly takesStrays?: true;
   /** Called on each session when the queue's name is known and it is consumed, before the bus is up. */
   readonly onQueue?: (queueName: string) => void;
 }

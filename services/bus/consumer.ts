@@ -56,7 +56,13 @@ export class BusConsumer implements Consumer {
       failed ??= reason;
       if (this.#open !== open) return;
       this.#open = undefined;
-      if (isAttached) this.#reattach(session, failed);
+      if (!isAttached) return;
+      if (this.#options.onEnd === undefined) void this.#reattach(session, failed);
+      else if (!this.#closing) {
+        this.#closing = true;
+        this.#onClosed(this);
+        this.#options.onEnd();
+      }
     };
     channel.on('error', error => {
       failed = error;
@@ -139,13 +145,9 @@ export class BusConsumer implements Consumer {
     let verdict: Verdict | Promise<Verdict>;
     const { fields, properties } = message;
     try {
-      verdict = open.isExpected({
-        exchange: fields.exchange,
-        key: fields.routingKey,
-        headers: properties.headers ?? {},
-      })
-        ? this.#handler(delivery)
-        : this.#drop(delivery);
+      const { exchange, routingKey: key } = fields;
+      if (open.isExpected({ exchange, key, headers: properties.headers ?? {} })) verdict = this.#handler(delivery);
+      else verdict = this.#options.takesStrays ? this.#handler({ ...delivery, isStray: true }) : this.#drop(delivery);
     } catch (error) {
       verdict = this.#blame(error);
     }

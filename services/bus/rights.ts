@@ -149,7 +149,10 @@ export const rights = {
         { exchange: 'directory.events', write: nothing, read: any },
         {
           exchange: 'chat',
-          write: only(...['in\\.[^*#]+', `live\\.${escaped(id)}\\.[^*#]+`], ...hosted.map(chat => `(?:log|beat)\\.${chat}`)),
+          write: only(
+            ...['in\\.[^*#]+', `live\\.${escaped(id)}\\.[^*#]+`],
+            ...hosted.map(chat => `(?:log|beat)\\.${chat}`),
+          ),
           // The rest is in queues that the directory has bound.
           read: only('(?:live\\.\\*|beat)\\.[^*#]+'),
         },

@@ -16,7 +16,8 @@ export interface TailOptions {
 /**
  * Reads a stream from a place on, and goes on reading what comes. Each entry once, in the order of the log, whatever happens to the
  * connections; offsets have gaps only where retention has cut. It begins when the stream is there, and waits for a broker. Who appends
- * with `Bus.publish` sees its own entry here, by its `messageId`; after a lost connection perhaps twice, with the same one.
+ * with `Bus.publish` sees its own entry here, by its `messageId`; after a lost connection perhaps twice, with the same one. What came
+ * into the stream past its bindings has its place in it, and is marked `isStray`.
  * @param handler must not throw: what it threw at is not shown again
  */
 export function tailStream(
@@ -37,7 +38,7 @@ export function tailStream(
         handler(delivery as StreamEntry);
         return 'ack';
       },
-      { prefetch: atOnce, offset: next, bindings: () => bindings, ending: 'channel' },
+      { prefetch: atOnce, offset: next, bindings: () => bindings, ending: 'channel', takesStrays: true },
     ),
   );
 }

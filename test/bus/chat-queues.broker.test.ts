@@ -82,7 +82,7 @@ test('who appends sees its own entry, by its id, with its account', async () => 
   expect(seen).toMatchObject([{ messageId, userId: bus.user, offset: 0n }]);
 });
 
-test('what is appended past the exchange is not shown', async () => {
+test('what is appended past the exchange has its place, and is marked', async () => {
   const { name, log, role } = chatOfTest('classic');
   const bus = busOf(role);
   await bus.ready();
@@ -93,15 +93,16 @@ test('what is appended past the exchange is not shown', async () => {
   await connection.close();
   await bus.publish({ type: 'warren.chat.v1.Entry', key: `log.${name}`, body: Buffer.from('x') });
   // Reads with a role that does not know the chat, as members do.
-  const seen: string[] = [];
-  tailStream(busOf({ exchanges: [exchanges.chat], queues: [] }), log, ({ body }) => seen.push(String(body)), {
-    from: 'first',
-  });
+  const seen: StreamEntry[] = [];
+  tailStream(busOf({ exchanges: [exchanges.chat], queues: [] }), log, entry => seen.push(entry), { from: 'first' });
   await until(
-    () => seen,
-    bodies => bodies.includes('x'),
+    () => seen.length,
+    count => count === 2,
   );
-  expect(seen).toEqual(['x']);
+  expect(seen.map(({ offset, isStray }) => [offset, isStray])).toEqual([
+    [0n, true],
+    [1n, undefined],
+  ]);
 });
 
 test.for(['classic', 'quorum'] as const)(
@@ -210,4 +211,44 @@ test('a message that must reach a queue is refused where there is none', async (
     () => seen,
     bodies => bodies.includes('x'),
   );
+});
+
+test('one that is for one channel ends with it, once, and is not begun again', async () => {
+  const { name, input, role } = chatOfTest('classic');
+  const { relay, url } = await relayed();
+  const bus = busOf(role, url);
+  await bus.ready();
+  let ends = 0;
+  const held: string[] = [];
+  const options = { prefetch: 10, ending: 'channel', onEnd: () => ends++ } as const;
+  const consume = (): ReturnType<Bus['consume']> =>
+    bus.consume(
+      input.queue,
+      ({ body }) => {
+        held.push(body.toString());
+        return new Promise<Verdict>(() => {});
+      },
+      options,
+    );
+  await consume();
+  const lost = new Promise<void>(resolve => {
+    bus.onState(state => {
+      if (state === 'connecting') resolve();
+    });
+  });
+  relay.cut();
+  await lost;
+  await expect(consume()).rejects.toMatchObject({ code: 'BUS_LOST' });
+  await bus.ready();
+  await bus.publish({ type: 'warren.chat.v1.Input', key: `in.${name}`, body: Buffer.from('x') });
+  expect((await bus.depth(input.queue.name)).consumers).toBe(0);
+  expect(ends).toBe(1);
+  expect(held).toEqual([]);
+  const again = await consume();
+  await until(
+    () => held,
+    bodies => bodies.includes('x'),
+  );
+  await again.close();
+  expect(ends).toBe(1);
 });
