@@ -17,7 +17,9 @@ const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
 const naming: readonly CommandName[] = ['naming'];
-const members: readonly CommandName[] = ['member', 'chord'];
+const members: readonly CommandName[] = ['member', 'chord', 'chat'];
+/** They host a chat's server. */
+const chatting: readonly CommandName[] = ['up', 'member', 'chat'];
 const sharing: readonly CommandName[] = ['member'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
@@ -442,6 +444,40 @@ export const settings = {
     doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
     flag: { name: 'origin-port', value: 'PORT' },
     commands: sharing,
+  }),
+  'chat.name': setting(domain, 'backend.com', {
+    doc: "The chat that the member takes part in: one of the network's (directory.chats).",
+    flag: { name: 'server-uri', value: 'NAME' },
+    commands: chatting,
+  }),
+  'chat.found': setting(flag, true, {
+    defaultFor: { chat: false },
+    doc: 'Whether the member begins the chat where nobody has yet; with one that has begun it is a latent server like any other.',
+    flag: { name: 'found', value: '', isSwitch: true },
+    commands: chatting,
+  }),
+  'chat.min_n': setting(integer(0, 1_000), 0, {
+    doc: 'Members that have to be there before anybody talks, in a chat that this member begins.',
+    flag: { name: 'min-n', value: 'N' },
+    commands: chatting,
+  }),
+  'chat.migrate_every_ms': setting(duration(0, DAY), 30_000, {
+    doc: "How often the chat's server moves to a member chosen at random, while this one serves; 0: never.",
+    flag: { name: 'migrate-every', value: 'TIME' },
+    commands: chatting,
+  }),
+  'chat.history_bytes': setting(bytes(MiB, 1024 * GiB), GiB, {
+    doc: "Size of the chat's history on this machine, beyond which the oldest messages go.",
+    commands: chatting,
+  }),
+  'chat.history_ms': setting(duration(DAY, 10 * 365 * DAY), 365 * DAY, {
+    doc: 'Time after which a message leaves the history on this machine.',
+    commands: chatting,
+  }),
+  'chat.only': setting(flag, false, {
+    defaultFor: { chat: true },
+    doc: 'Whether the daemon hosts the chat and nothing else: no files, no ring.',
+    commands: members,
   }),
   'chord.only': setting(flag, false, {
     defaultFor: { chord: true },

@@ -39,6 +39,7 @@ export const run: Run = async (config, stop, io) => {
       dataDir,
       ports: port === undefined ? usualPorts : [port],
       isRingOnly: config.chord.only,
+      chat: config.chat,
       ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
     },
   );

@@ -3,7 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
-import { startChat } from '../chat/chat.ts';
+import { type ChatOptions, startChat } from '../chat/chat.ts';
 import { type RingOptions, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
@@ -20,6 +20,8 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { namingClient } from '../naming/client.ts';
+import { keepRegistered } from '../naming/registration.ts';
 import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
@@ -46,6 +48,8 @@ export interface MemberOptions
   readonly ring: RingOptions;
   /** Nothing but the ring is hosted. */
   readonly isRingOnly?: boolean;
+  /** None: no chat. */
+  readonly chat?: Config['chat'];
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }
@@ -128,11 +132,20 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
+function partsOf({ ring, isRingOnly, share, originPort, chat }: MemberOptions): StartPart[] {
+  const talks: StartPart[] = chat === undefined ? [] : [host => startChat(host, chatOptions(chat))];
+  if (chat?.only) return talks;
   const starts: StartPart[] = [host => startRing(host, ring)];
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }), startChat);
+  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }), ...talks);
   return starts;
+}
+
+function chatOptions({ name, found, minN, migrateEveryMs, historyBytes, historyMs }: Config['chat']): ChatOptions {
+  return {
+    ...{ name, minN, migrateEveryMs, historyBytes, historyMs, isFounder: found },
+    naming: { client: ({ bus }) => namingClient(bus), keepRegistered },
+  };
 }
 
 /** The same accounts, elsewhere. */

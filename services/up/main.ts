@@ -83,7 +83,7 @@ export const run: Run = async (config, stop, io) => {
 
     const members = await startMembers(
       { invite: username => directory.invite({ days: 1, services: [], username }), log, signal: stop },
-      { dataDir, brokerUrls: broker.urls, port: memberPort },
+      { dataDir, brokerUrls: broker.urls, port: memberPort, chat: config.chat },
     );
     ends.push(() => closeMembers(members));
 

@@ -15,6 +15,9 @@ export interface KeptMessage {
   /** Milliseconds since 1970, as the server's clock had it. */
   readonly atMs: number;
   readonly body: string;
+  /** Member ids. */
+  readonly mentions?: readonly string[] | undefined;
+  readonly file?: { readonly fileId: string; readonly name: string; readonly size: number } | undefined;
 }
 
 export interface HistoryPage {
@@ -49,6 +52,8 @@ const schema = `
     sender INTEGER NOT NULL REFERENCES senders,
     at_ms INTEGER NOT NULL,
     body TEXT NOT NULL,
+    -- Mentions and file, as JSON; null: neither.
+    more TEXT,
     -- A word that all messages of a room have, so that looking for words in one room does not go through the others.
     place TEXT NOT NULL GENERATED ALWAYS AS ('room' || room) VIRTUAL
   ) STRICT;
@@ -62,7 +67,7 @@ const schema = `
 `;
 
 const selected = `
-  SELECT seq, log_offset, rooms.name AS room, senders.id AS sender, at_ms, body
+  SELECT seq, log_offset, rooms.name AS room, senders.id AS sender, at_ms, body, more
   FROM messages JOIN rooms USING (room) JOIN senders USING (sender)`;
 
 /**
@@ -112,11 +117,13 @@ export class History {
 
   #add(messages: readonly KeptMessage[], nextOffset: number): void {
     let added = 0;
-    for (const { seq, offset, room, sender, atMs, body } of messages) {
+    for (const { seq, offset, room, sender, atMs, body, mentions = [], file } of messages) {
       const roomKey = this.#keyOf(this.#rooms, 'rooms', room);
       const { changes } = this.#statements
-        .sql('INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?)')
-        .run(...[seq, offset, roomKey, this.#keyOf(this.#senders, 'senders', sender), atMs, body]);
+        .sql('INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)')
+        .run(
+          ...[seq, offset, roomKey, this.#keyOf(this.#senders, 'senders', sender), atMs, body, moreOf(mentions, file)],
+        );
       if (changes === 0) continue;
       this.#statements.sql('INSERT INTO words (rowid, place, body) VALUES (?, ?, ?)').run(seq, `room${roomKey}`, body);
       added += bytesOf(body);
@@ -148,7 +155,7 @@ export class History {
     if (words === undefined || key === undefined) return { messages: [], hasMore: false };
     const count = Math.min(limit, pageLimit);
     const rows = this.#rows(
-      `SELECT found.seq AS seq, log_offset, rooms.name AS room, senders.id AS sender, at_ms, messages.body AS body
+      `SELECT found.seq AS seq, log_offset, rooms.name AS room, senders.id AS sender, at_ms, messages.body AS body, more
        FROM (SELECT rowid AS seq FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?) AS found
          JOIN messages USING (seq) JOIN rooms USING (room) JOIN senders USING (sender)
        ORDER BY found.seq DESC`,
@@ -197,6 +204,7 @@ export class History {
         sender: String(row.sender),
         atMs: Number(row.at_ms),
         body: String(row.body),
+        ...(row.more === null ? {} : (JSON.parse(String(row.more)) as Pick<KeptMessage, 'mentions' | 'file'>)),
       }));
   }
 
@@ -225,6 +233,11 @@ export class History {
   #number(name: string): number {
     return Number(this.#statements.sql('SELECT value FROM numbers WHERE name = ?').get(name)?.value);
   }
+}
+
+function moreOf(mentions: readonly string[], file: KeptMessage['file']): string | null {
+  if (mentions.length === 0 && file === undefined) return null;
+  return JSON.stringify({ ...(mentions.length === 0 ? {} : { mentions }), ...(file === undefined ? {} : { file }) });
 }
 
 function bytesOf(body: string): number {
