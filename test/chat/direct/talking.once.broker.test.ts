@@ -4,7 +4,7 @@ import { shortId } from '../../../services/lib/identity/member-id.ts';
 import { Network } from '../../directory/network-of-processes.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
-import { Talker } from './talker.ts';
+import { Talker } from '../talker.ts';
 
 /** Daemons as processes, a directory, a broker: what their owners write to each other, and what is killed meanwhile. */
 

@@ -1,17 +1,18 @@
 import { onTestFinished } from 'vitest';
+import { ChatServiceDefinition } from '../../proto/gen/warren/chat/v1/chat.ts';
 import {
   type DirectMessage,
   DirectServiceDefinition,
   type WatchDirectResponse,
-} from '../../../proto/gen/warren/chat/v1/direct.ts';
-import type { MemberId } from '../../../services/lib/identity/member-id.ts';
-import type { Client } from '../../../services/lib/rpc/definition.ts';
-import { connectToDaemon } from '../../../services/lib/rpc/local-daemon.ts';
-import { keptMemberKeys } from '../../../services/member/home.ts';
-import type { Network } from '../../directory/network-of-processes.ts';
-import { temporaryDir } from '../../support/broker.ts';
-import { until } from '../../support/until.ts';
-import { spawnWarren, type WarrenProcess } from '../../support/warren-process.ts';
+} from '../../proto/gen/warren/chat/v1/direct.ts';
+import type { MemberId } from '../../services/lib/identity/member-id.ts';
+import type { Client } from '../../services/lib/rpc/definition.ts';
+import { connectToDaemon } from '../../services/lib/rpc/local-daemon.ts';
+import { keptMemberKeys } from '../../services/member/home.ts';
+import type { Network } from '../directory/network-of-processes.ts';
+import { temporaryDir } from '../support/broker.ts';
+import { until } from '../support/until.ts';
+import { spawnWarren, type WarrenProcess } from '../support/warren-process.ts';
 
 /** A member that has joined by an invite, as a process, and its owner, who writes and reads private messages. */
 export class Talker {
@@ -19,6 +20,7 @@ export class Talker {
   readonly id: MemberId;
   process!: WarrenProcess;
   direct!: Client<DirectServiceDefinition>;
+  chat!: Client<ChatServiceDefinition>;
   /** What was told since it was started last. */
   readonly told: WatchDirectResponse[] = [];
   #disconnect = (): void => {};
@@ -40,11 +42,12 @@ export class Talker {
     return talker;
   }
 
-  async start(): Promise<this> {
-    this.process = await spawnWarren(['member', '--data', this.home, '--port', '0', '--ring-port', '0']);
+  async start(...flags: string[]): Promise<this> {
+    this.process = await spawnWarren(['member', '--data', this.home, '--port', '0', '--ring-port', '0', ...flags]);
     await this.process.line(/^member is up$/);
     const connection = await connectToDaemon(this.home);
     this.direct = connection.client(DirectServiceDefinition);
+    this.chat = connection.client(ChatServiceDefinition);
     this.#disconnect = () => connection.close();
     this.told.length = 0;
     void this.#follow();
