@@ -466,6 +466,21 @@ export const settings = {
     flag: { name: 'migrate-every', value: 'TIME' },
     commands: chatting,
   }),
+  'chat.dns_ip': setting(optional(listenHost), undefined, {
+    doc: "Where naming's REST is, to be told who serves, with chat.naming_token; none: naming is reached over the broker, as the member itself.",
+    flag: { name: 'dns-ip', value: 'ADDRESS' },
+    commands: chatting,
+  }),
+  'chat.dns_port': setting(port, 8000, {
+    doc: 'Its port.',
+    flag: { name: 'dns-port', value: 'PORT' },
+    commands: ['member', 'chat'],
+  }),
+  'chat.naming_token': setting(optional(text), undefined, {
+    doc: 'Who may write there (`naming/token` in its data directory); without it nothing is told.',
+    commands: chatting,
+    sensitive: 'password',
+  }),
   'chat.history_bytes': setting(bytes(MiB, 1024 * GiB), GiB, {
     doc: "Size of the chat's history on this machine, beyond which the oldest messages go.",
     commands: chatting,

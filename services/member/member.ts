@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
-import type { StartPart } from '../bus/hosted.ts';
+import type { MemberHost, StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
 import { type ChatOptions, startChat } from '../chat/chat.ts';
 import { type RingOptions, startRing } from '../chord/ring.ts';
@@ -16,12 +16,14 @@ import {
 } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
+import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
-import { namingClient } from '../naming/client.ts';
+import { type NamingClient, namingClient } from '../naming/client.ts';
 import { keepRegistered } from '../naming/registration.ts';
+import { restNamingClient } from '../naming/rest-client.ts';
 import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
@@ -141,10 +143,21 @@ function partsOf({ ring, isRingOnly, share, originPort, chat }: MemberOptions): 
   return starts;
 }
 
-function chatOptions({ name, found, minN, migrateEveryMs, historyBytes, historyMs }: Config['chat']): ChatOptions {
+function chatOptions({
+  name,
+  found,
+  minN,
+  migrateEveryMs,
+  historyBytes,
+  historyMs,
+  ...naming
+}: Config['chat']): ChatOptions {
+  const { dnsIp, dnsPort, namingToken } = naming;
+  const client = ({ bus }: MemberHost): NamingClient =>
+    dnsIp === undefined ? namingClient(bus) : restNamingClient(`http://${dialable(dnsIp)}:${dnsPort}`, namingToken);
   return {
     ...{ name, minN, migrateEveryMs, historyBytes, historyMs, isFounder: found },
-    naming: { client: ({ bus }) => namingClient(bus), keepRegistered },
+    naming: { client, keepRegistered },
   };
 }
 

@@ -97,7 +97,7 @@ export class ChatNode {
       onClosed: channel => this.#toServer({ kind: 'channel-closed', channel, now: this.#now }),
     });
     this.#naming = new NamingEdge({
-      ...{ ...naming, chat, addresses: () => host.addresses(), standing: () => this.#standing() },
+      ...{ ...naming, chat, self, addresses: () => host.addresses(), standing: () => this.#standing() },
       onPicked: (latent, why) => this.#toServer({ kind: 'picked', latent, why, now: this.#now }),
       onRecorded: epoch => this.#toServer({ kind: 'recorded', epoch }),
     });

@@ -27,6 +27,7 @@ export interface NamingEdgeNeeds {
   readonly client: NamingClient;
   readonly keepRegistered: KeepRegistered;
   readonly chat: string;
+  readonly self: MemberId;
   readonly standing: () => Standing | undefined;
   readonly addresses: () => readonly string[];
   readonly onPicked: (latent: MemberId | undefined, why: string) => void;
@@ -45,8 +46,8 @@ export class NamingEdge {
 
   constructor(needs: NamingEdgeNeeds) {
     this.#needs = needs;
-    const { client, standing, keepRegistered, chat: name } = needs;
-    this.#registration = keepRegistered({ client, standing, onFailure: () => {} }, { name, memberId: '', renewMs });
+    const { client, standing, keepRegistered, chat: name, self: memberId } = needs;
+    this.#registration = keepRegistered({ client, standing, onFailure: () => {} }, { name, memberId, renewMs });
   }
 
   pick(except: readonly MemberId[]): void {
@@ -66,8 +67,8 @@ export class NamingEdge {
 
   /** Who serves, told at once; comes again until it is known to be recorded. */
   record({ epoch, expectedEpoch, migrationId, logOffset }: Extract<ServerEffect, { kind: 'record' }>): void {
-    const { client, chat: name, addresses, onRecorded } = this.#needs;
-    const held = { name, memberId: '', addresses: [...addresses()], epoch, migrationId, logOffset };
+    const { client, chat: name, self: memberId, addresses, onRecorded } = this.#needs;
+    const held = { name, memberId, addresses: [...addresses()], epoch, migrationId, logOffset };
     client
       .compareAndSet({ ...held, expectedEpoch }, { deadlineMs: patienceMs })
       // It was elsewhere, or has forgotten: the highest epoch stands.
