@@ -468,12 +468,12 @@ export const settings = {
   }),
   'chat.dns_ip': setting(optional(listenHost), undefined, {
     doc: "Where naming's REST is, to be told who serves, with chat.naming_token; none: naming is reached over the broker, as the member itself.",
-    flag: { name: 'dns-ip', value: 'ADDRESS' },
+    flag: { name: 'chat-dns-ip', value: 'ADDRESS' },
     commands: chatting,
   }),
   'chat.dns_port': setting(port, 8000, {
     doc: 'Its port.',
-    flag: { name: 'dns-port', value: 'PORT' },
+    flag: { name: 'chat-dns-port', value: 'PORT' },
     commands: ['member', 'chat'],
   }),
   'chat.naming_token': setting(optional(text), undefined, {

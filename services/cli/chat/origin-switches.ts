@@ -5,8 +5,8 @@ const own: Readonly<Record<string, string>> = {
   '-n': '--min-n',
   '--server_uri': '--server-uri',
   '--min_n': '--min-n',
-  '--dns_ip': '--dns-ip',
-  '--dns_port': '--dns-port',
+  '--dns_ip': '--chat-dns-ip',
+  '--dns_port': '--chat-dns-port',
 };
 
 export function withOwnFlags(argv: readonly string[]): string[] {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { Failure } from '../../lib/failure.ts';
 import { connectToDaemon } from '../../lib/rpc/local-daemon.ts';
-import { run as runMember } from '../../member/main.ts';
+
 import { readArguments } from '../files/arguments.ts';
 import type { Io } from '../io.ts';
 import { withChat } from './chat-call.ts';
@@ -22,7 +22,8 @@ export async function runChat(config: Config, stop: AbortSignal, io: Io): Promis
       if (text.startsWith('its owner is served')) serves.resolve();
     },
   };
-  const member = runMember(config, signal, quiet);
+  const { run } = await import('../../member/main.ts');
+  const member = run(config, signal, quiet);
   try {
     await Promise.race([serves.promise, member]);
     if (!signal.aborted) await Promise.race([withChat({ given, io, stop, dir }, lineMode), member]);
