@@ -16,7 +16,7 @@ const enrolling: readonly CommandName[] = ['invite', 'members'];
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
-const naming: readonly CommandName[] = ['naming'];
+const naming: readonly CommandName[] = ['up', 'naming'];
 const members: readonly CommandName[] = ['member', 'chord', 'chat'];
 /** They host a chat's server. */
 const chatting: readonly CommandName[] = ['up', 'member', 'chat'];

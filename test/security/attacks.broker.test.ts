@@ -184,7 +184,7 @@ describe('a chat', () => {
     ['to say that it serves', () => publish('chat', 'beat.room.net')],
     ['to be there as another', () => publish('chat', `live.${alice.id}.room.net`)],
     ['to speak to many at once', () => publish('chat', 'in.*')],
-    ["to hear what servers tell each other", () => hear('m', `m.${alice.id}.chat`)],
+    ['to hear what servers tell each other', () => hear('m', `m.${alice.id}.chat`)],
   ]);
   refused(406, [
     ['to speak as another', () => publish('chat', 'in.room.net', { userId: alice.account })],
