@@ -38,6 +38,7 @@ import { ReachRecord } from './reach.ts';
 export interface DaemonNeeds {
   /** Of role `member`, with the member's broker account. Stays the caller's to close, after the daemon. */
   readonly bus: Bus;
+  readonly openBus: MemberHost['openBus'];
   readonly keys: MemberKeys;
   readonly directory: MemberHost['directory'];
   /** Whether the directory is reached over the bus. */
@@ -206,6 +207,7 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
         directory: directoryOfParts,
+        openBus: needs.openBus,
         ...{ authorityCertificate, certificate: () => credentials.certificate },
         isRevoked: member => revocations.isRevokedMember(member),
         ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => advertised, dataDir },

@@ -95,6 +95,12 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     const role = roles.member({ account: brokerAccountOf(keys.id), kind: queueType });
     const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role }, warn);
     ends.push(() => bus.close());
+    const openBus: MemberHost['openBus'] = (purpose, { heartbeatSeconds }) =>
+      createBus({
+        urls: brokerUrls.map(url => withHeartbeat(url, heartbeatSeconds)),
+        name: `warren member ${shortId(keys.id)}, ${purpose}`,
+        role: roles.member(),
+      });
     const revocations = new Revocations({
       ...{ bus, authorityCertificate, directoryAccount, warn },
       known: await readRevocations(dataDir),
@@ -106,7 +112,7 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     });
     const daemon = await startDaemon(
       {
-        ...{ bus, keys, revocations, warn, log, now, onStop },
+        ...{ bus, openBus, keys, revocations, warn, log, now, onStop },
         directory: directoryOf(bus, membership, { keys, account }, options),
         isDirectoryOverBus: options.directoryUrl === undefined,
         parts: partsOf(options),
@@ -159,6 +165,12 @@ function chatOptions({
     ...{ name, minN, migrateEveryMs, historyBytes, historyMs, isFounder: found },
     naming: { client, keepRegistered },
   };
+}
+
+function withHeartbeat(url: string, seconds: number): string {
+  const own = new URL(url);
+  own.searchParams.set('heartbeat', String(seconds));
+  return own.href;
 }
 
 /** The same accounts, elsewhere. */

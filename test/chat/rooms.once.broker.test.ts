@@ -157,10 +157,19 @@ test('a server that is frozen is replaced, and sees itself void when it goes on'
   if (!active || !one || !other) throw new Error(`nobody of them serves: ${JSON.stringify(serving)}`);
   await say(one, 'before');
   active.process.kill('SIGSTOP');
+  const frozenAt = performance.now();
+  await say(one, 'first while frozen');
+  // By the common heartbeat it would be noticed after 11 s and more.
+  expect(performance.now() - frozenAt).toBeLessThan(10_000);
   for (let at = 0; at < 10; at++) await say(at % 2 === 0 ? one : other, `while frozen ${at}`);
   active.process.kill('SIGCONT');
   await say(active, 'back');
-  const wanted = ['before', ...Array.from({ length: 10 }, (_, at) => `while frozen ${at}`), 'back'];
+  const wanted = [
+    'before',
+    'first while frozen',
+    ...Array.from({ length: 10 }, (_, at) => `while frozen ${at}`),
+    'back',
+  ];
   for (const talker of talkers)
     expect(
       await until(

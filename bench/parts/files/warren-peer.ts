@@ -70,6 +70,7 @@ function hostOf(credentials: MemberCredentials): MemberHost {
     },
     ...{ authorityCertificate: credentials.authorityCertificate, certificate: () => credentials.certificate },
     isRevoked: () => false,
+    openBus: () => noBus,
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,
   };

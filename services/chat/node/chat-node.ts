@@ -26,7 +26,18 @@ import { type KeepRegistered, type NamingClient, NamingEdge, type Standing } fro
 export interface ChatNodeNeeds {
   readonly host: Pick<
     MemberHost,
-    'id' | 'keys' | 'bus' | 'queueType' | 'addresses' | 'isRevoked' | 'now' | 'clock' | 'random' | 'log' | 'warn'
+    | 'id'
+    | 'keys'
+    | 'bus'
+    | 'openBus'
+    | 'queueType'
+    | 'addresses'
+    | 'isRevoked'
+    | 'now'
+    | 'clock'
+    | 'random'
+    | 'log'
+    | 'warn'
   >;
   readonly store: ChatStore;
   readonly naming: { readonly client: NamingClient; readonly keepRegistered: KeepRegistered };
@@ -43,6 +54,11 @@ export interface ChatNodeOptions {
   readonly server: ServerOptions;
 }
 
+/**
+ * The broker leaves the input with one that is frozen until it misses two of these: so much longer than a lease may nobody be served. On
+ * connections of its own, since one that stands still for so long by accident loses them.
+ */
+const inputHeartbeatSeconds = 1;
 const tickMs = 50;
 /** How often the state is written to the disk, in entries read. */
 const snapshotEvery = 2_000;
@@ -91,8 +107,10 @@ export class ChatNode {
     );
     const random32 = (): number => randomInt(2 ** 32);
     this.#client = new ChatClient({ self, log: this.log, isAuthentic, random32 }, store.items());
+    const inputBus = host.openBus('chat', { heartbeatSeconds: inputHeartbeatSeconds });
+    this.#ends.push(() => inputBus.close(200));
     this.#input = new InputChannel({
-      ...{ bus, chat, kind: host.queueType, prefetch: server.prefetch },
+      ...{ bus: inputBus, chat, kind: host.queueType, prefetch: server.prefetch },
       onDelivery: (channel, tag, delivery) => this.#delivered(channel, tag, delivery),
       onClosed: channel => this.#toServer({ kind: 'channel-closed', channel, now: this.#now }),
     });
