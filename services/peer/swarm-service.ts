@@ -7,11 +7,12 @@ import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import type { Contents } from './contents.ts';
 import type { Limits } from './limits.ts';
-import { type ContentId, isContentId } from './merkle.ts';
+import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
 import { collectBytes, type SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
+import { mostSmallIds, readSmall } from './small-contents.ts';
 import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
 import { mostTold } from './upload-ledger.ts';
@@ -52,6 +53,14 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
     };
   };
 
+  /** @returns whether anybody still waits for them */
+  const paced = async (bytes: number, signal: AbortSignal): Promise<boolean> => {
+    let waitMs = limits.up.take(bytes, clock());
+    for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
+      await pause(Math.min(waitMs, 1_000), signal);
+    return !signal.aborted;
+  };
+
   return {
     async getManifest({ fileId, part }, caller) {
       memberOf(caller);
@@ -87,10 +96,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
         // consecutive pieces fewer than 8 with what is read ahead. The relay copies each at once.
         const memory = runs.length === 1 ? new PieceMemory(Math.min(8, pieces)) : undefined;
         for await (const frame of framesOf(source, runs, frameBytesNow, memory)) {
-          let waitMs = limits.up.take(frame.data.length, clock());
-          for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
-            await pause(Math.min(waitMs, 1_000), signal);
-          if (signal.aborted) return;
+          if (!(await paced(frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
           largePassed(frame.data.length, collectBytes);
@@ -101,6 +107,26 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
         end();
         release();
         await source?.close();
+      }
+    },
+
+    async *fetchSmall({ ids }, caller) {
+      const member = memberOf(caller);
+      if (ids.length > mostSmallIds)
+        throw new CallFailure('OUT_OF_RANGE', 'PEER_REQUEST', 'too much is asked for at once');
+      const release = takeSlot(member);
+      const { signal } = caller;
+      try {
+        // Under a limit an answer is to come every second or so, or the receiver takes us for stalled.
+        const mostBytes = (): number => (limits.up.rate === 0 ? pieceBytes : limits.up.rate);
+        for await (const answer of readSmall(contents, ids.map(parseId), mostBytes)) {
+          const bytes = answer.reduce((sum, { data }) => sum + data.length, 0);
+          if (!(await paced(bytes, signal))) return;
+          yield { contents: answer };
+          largePassed(bytes, collectBytes);
+        }
+      } finally {
+        release();
       }
     },
 
