@@ -35,6 +35,8 @@ export interface SwarmNeeds {
 
 /** What members ask of each other. */
 export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNeeds): Handlers<SwarmService> {
+  // Whatever carries them, gRPC or the relay, has copied a frame when it asks for the next one.
+  const memory = new PieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
   const takeSlot = (member: string): (() => void) => {
@@ -92,9 +94,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       try {
         source = await contents.open(id);
         const frameBytesNow = (): number => frameBytesAt(limits.up.rate, mostBytes);
-        // A frame is copied when grpc-js writes it, and 16 wait for that at most (the high water mark of a stream of objects): of
-        // consecutive pieces fewer than 8 with what is read ahead. The relay copies each at once.
-        const memory = runs.length === 1 ? new PieceMemory(Math.min(8, pieces)) : undefined;
         for await (const frame of framesOf(source, runs, frameBytesNow, memory)) {
           if (!(await paced(frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
