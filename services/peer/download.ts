@@ -305,10 +305,11 @@ export class Download implements OwnTransfer {
     const { pulls, place } = this.#needs;
     const { from, transferId, mostBytes } = this.#request;
     let mine: ContentPull | undefined;
+    const wasPaused = this.#isPaused;
     const obtained = await pulls
       .obtain(
         {
-          ...{ id, path, transferId, isPaused: this.#isPaused },
+          ...{ id, path, transferId, isPaused: wasPaused },
           from,
           check: head => {
             if (
@@ -324,6 +325,8 @@ export class Download implements OwnTransfer {
           pulls: pull => {
             mine = pull;
             this.#pulls.add(pull);
+            // While it was looked whether it is here, its owner may have paused it, or let it go on.
+            if (this.#isPaused !== wasPaused) pull[this.#isPaused ? 'pause' : 'resume']();
             this.#needs.onChange();
           },
           held: failure => {
