@@ -325,16 +325,22 @@ export class ChatServer {
   #serve(now: number): void {
     if (this.#mode !== 'active') return;
     const before = this.#intake.pending;
-    if (this.#steps.writesCheckpoints && this.#checkpoints.isDue(now)) {
-      // With nothing on its way the state is that of the entry before it.
-      if (before > 0) return;
+    do {
+      // So many at most come after a checkpoint that is not seen yet.
+      if (this.#intake.pending >= this.#options.checkpoint.entries) break;
+      if (!this.#isCheckpointDue(now)) continue;
+      // Nothing goes on its way before it: so its state is that of the entry before it.
+      if (this.#intake.pending > 0) break;
       const snapshot = this.#ports.log.snapshot();
       this.#checkpoints.written();
       this.#intake.append((epoch, seq) => ({ kind: 'checkpoint', epoch, seq, snapshot }));
-    }
-    this.#intake.takeWaiting(now);
+    } while (this.#intake.takeNext(now));
     if (before === 0 && this.#intake.pending > 0) this.#appendedAt = now;
     if (this.#intake.pending === 0 && this.#intake.held >= this.#options.prefetch) this.#unblock(now);
+  }
+
+  #isCheckpointDue(now: number): boolean {
+    return this.#steps.writesCheckpoints && this.#checkpoints.isDue(this.#intake.pending, now);
   }
 
   /** All that may be delivered is held, so what it waits for cannot come. Closing the channel brings all of it back behind that; if it does not help, their senders say it again. */

@@ -411,6 +411,10 @@ export async function simulateChat(
 
   function lookAtTheEnd(): void {
     say(() => 'the end');
+    for (const { name, server, log } of processes)
+      say(() => `${name}: ${server.mode}, ${log.isLost ? 'lost' : `at ${log.state.offset}`}, epoch ${log.state.epoch}`);
+    for (const { connection, channel, unacked } of broker.consumers)
+      say(() => `consumer ${nameOf(connection.peer.member)} ${channel}, ${unacked.size} unacked`);
     const truth = new ChatLog({ isAuthentic: () => true });
     for (const logged of broker.entries) truth.read(logged);
     for (const { name, client, log, isRunning, disk } of processes) {

@@ -136,7 +136,10 @@ export class ModelBroker {
 
   /** Messages of the queue that are not acked. */
   get depth(): number {
-    return this.consumers.reduce((sum, { unacked }) => sum + unacked.size, this.#fresh.length + this.#returned.length + this.limbo);
+    return this.consumers.reduce(
+      (sum, { unacked }) => sum + unacked.size,
+      this.#fresh.length + this.#returned.length + this.limbo,
+    );
   }
 
   *messages(): Iterable<Message> {

@@ -277,6 +277,7 @@ export class ModelProcess {
       this.#toClient({ kind: 'read', read, now: this.#now });
       if (life !== this.#life) return;
     }
+    // Not before all of them are done with: the reader is ahead of them.
     if (reads.length > 0 && this.#world.random() < 0.1) this.disk.snapshot = this.log.snapshot();
   }
 
@@ -289,7 +290,6 @@ export class ModelProcess {
   }
 
   #cut(fromSeq: number, toSeq: number): void {
-    this.disk.snapshot = this.log.snapshot();
     const from = Math.max(fromSeq, this.disk.shownSeq + 1);
     if (from > toSeq) return;
     this.disk.shownSeq = toSeq;
