@@ -10,8 +10,9 @@ import type {
 import type { Entry, Input, Logged, Operation } from '../../../services/chat/core/entry.ts';
 import type { HandOver } from '../../../services/chat/core/hand-over.ts';
 import { type LogRule, logRule } from '../../../services/chat/core/rule.ts';
-import { ChatServer, type ServerSteps, serverSteps } from '../../../services/chat/core/server.ts';
+import { ChatServer } from '../../../services/chat/core/server.ts';
 import type { ServerEffect, ServerEvent, ServerOptions } from '../../../services/chat/core/server-events.ts';
+import { type ServerSteps, serverSteps } from '../../../services/chat/core/server-ports.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { EventQueue } from '../../chord/simulation/event-queue.ts';
 import type { Connection, ModelBroker, Peer } from './model-broker.ts';
@@ -69,6 +70,8 @@ export class ModelProcess {
   log!: ChatLog;
   server!: ChatServer;
   client!: ChatClient;
+  /** Offset of the last entry read in this life, or that it began from. */
+  readTo = -1;
   /** Texts said, in order. */
   saidCount = 0;
   #life = 0;
@@ -106,6 +109,7 @@ export class ModelProcess {
       { isAuthentic },
       { rule, ...(this.disk.snapshot === undefined ? {} : { from: this.disk.snapshot }) },
     );
+    this.readTo = this.log.state.offset;
     const life = this.#life;
     this.server = new ChatServer(
       {
@@ -171,6 +175,7 @@ export class ModelProcess {
       if (this.connection !== connection) return;
       this.#world.say(() => `${this.name} has lost its connection`);
       this.connection = undefined;
+      connection.drop();
       this.#toClient({ kind: 'disconnected' });
       const channel = this.#openChannel;
       this.#openChannel = 0;
@@ -277,6 +282,7 @@ export class ModelProcess {
       this.#toClient({ kind: 'read', read, now: this.#now });
       if (life !== this.#life) return;
     }
+    this.readTo = this.log.state.offset;
     // Not before all of them are done with: the reader is ahead of them.
     if (reads.length > 0 && this.#world.random() < 0.1) this.disk.snapshot = this.log.snapshot();
   }
