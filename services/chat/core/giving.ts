@@ -67,7 +67,8 @@ export class Giving {
       this.#giveUp(`${chosen.member} does not answer`, now);
     if (this.#askedAt !== undefined && now - this.#askedAt > leaseMs) {
       this.#askedAt = undefined;
-      this.#askAt = now + leaseMs;
+      this.#askAt = now;
+      this.#lastWhy = 'naming does not answer';
     }
     if (this.#chosen === undefined && this.#askedAt === undefined && now >= this.#askAt) {
       this.#askedAt = now;
@@ -87,7 +88,7 @@ export class Giving {
     this.#given = [];
     if (latent === undefined || latent === this.#ports.self) {
       this.#lastWhy = why;
-      this.#askAt = now + this.#options.leaseMs;
+      this.#askAt = now + this.#options.leaseMs / 3;
       return;
     }
     const migrationId = this.#ports.newMigrationId();

@@ -132,6 +132,8 @@ export class ChatServer {
     const isOwn = owner === this.#ports.self && this.#mode === 'claiming' && epoch === this.#epoch;
     if (isOwn) return this.#beginServing(now);
     if (this.#mode === 'standby' && this.#taking.isInvited(this.#state)) return;
+    // Somebody serves: it need not come back.
+    this.#reopenAt = undefined;
     this.#stepDown(`epoch ${epoch} has begun`, now);
   }
 

@@ -8,7 +8,7 @@ import { EventQueue } from '../../chord/simulation/event-queue.ts';
 import { seededRandom } from '../../support/seeded.ts';
 import { ModelBroker } from './model-broker.ts';
 import { ModelNaming } from './model-naming.ts';
-import { describe, describeInput, ModelProcess, type Mutation, type World } from './model-process.ts';
+import { describe, describeInput, ModelProcess, type Mutation, nameOf, type World } from './model-process.ts';
 import { Oracle } from './oracle.ts';
 
 export interface ChatRun {
@@ -119,8 +119,6 @@ export async function simulateChat(
   const texts = new Map<string, { process: ModelProcess; order: number }>();
   const seen = new Map<string, number>();
   const lastOrder = new Map<MemberId, number>();
-  const nameOf = (member: MemberId | undefined): string =>
-    processes.find(each => each.member === member)?.name ?? 'nobody';
 
   let firstOffset = 0;
   broker.onAppend = logged => {
@@ -366,8 +364,7 @@ export async function simulateChat(
   // --- the run
   const size = 3 + below(3);
   for (let at = 0; at < size; at++) {
-    const member = String(at).repeat(64) as MemberId;
-    const process = new ModelProcess(world, member, 'ABCDEFG'[at] as string, at === 0 || chance(0.1));
+    const process = new ModelProcess(world, at, at === 0 || chance(0.1));
     processes.push(process);
     queue.after(at === 0 ? 0 : span(0, 3_000), () => {
       process.start();
