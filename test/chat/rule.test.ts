@@ -111,9 +111,9 @@ describe('a sender', () => {
     const { why, says } = createLog();
     why(alice, epoch(1));
     says(bob, { kind: 'join', room: 'lobby' });
-    expect(
-      why(alice, { kind: 'refused', epoch: 1, seq: 3, reason: 'rate', sender: bob, session: 7, counter: 3 }),
-    ).toBe('counts');
+    expect(why(alice, { kind: 'refused', epoch: 1, seq: 3, reason: 'rate', sender: bob, session: 7, counter: 3 })).toBe(
+      'counts',
+    );
     expect(why(alice, written(4, input(bob, 4, message('x'))))).toBe('counts');
   });
 

@@ -76,7 +76,8 @@ export class Giving {
     }
     if (now < this.#migrateAt) return;
     if (this.#chosen?.stage === 'standing') return this.#offer(this.#chosen, now);
-    if (this.#chosen !== undefined || this.#askedAt !== undefined) return;
+    // It may come to something yet.
+    if (this.#chosen !== undefined || (this.#askedAt !== undefined && this.#lastWhy === '')) return;
     const why = this.#lastWhy === '' ? 'nobody stands by' : this.#lastWhy;
     this.#ports.emit({ kind: 'say', line: `no migration: ${why}` });
     this.#migrateAt = now + (migrateEveryMs === 0 ? Number.POSITIVE_INFINITY : migrateEveryMs);
