@@ -146,6 +146,16 @@ describe('the active server', () => {
     expect(bench.acked()).toEqual([first, second, third]);
   });
 
+  test('holds one copy of it, and lets go of the others', () => {
+    const bench = active();
+    const [first, copy] = [bench.deliver(say(bob, 2)), bench.deliver(say(bob, 2))];
+    expect(bench.acked()).toEqual([copy]);
+    const begins = bench.deliver(begin(bob));
+    bench.land();
+    expect(bench.acked()).toEqual([copy, begins, first]);
+    expect(bench.appended()).toEqual(['epoch', 'b1', 'b2']);
+  });
+
   test('acks a lower one when it counts, with the one that is on its way, or at once', () => {
     const bench = active();
     bench.deliver(begin(bob));
@@ -286,6 +296,17 @@ describe('the active server', () => {
     expect(bench.server.mode).toBe('active');
   });
 
+  test('has no more on its way behind a checkpoint than may come before the next one', () => {
+    const bench = active({ checkpoint: { entries: 3, size: 1e9, ageMs: 1e9 } });
+    bench.deliver(begin(bob));
+    bench.deliver(say(bob, 2));
+    for (let counter = 3; counter <= 9; counter++) bench.deliver(say(bob, counter));
+    bench.land();
+    expect(bench.appended().slice(1)).toEqual(['b1', 'b2', 'checkpoint', 'b3', 'b4']);
+    for (let more = 0; more < 8; more++) bench.land();
+    expect(bench.appended().slice(6)).toEqual(['b5', 'checkpoint', 'b6', 'b7', 'b8', 'checkpoint', 'b9']);
+  });
+
   test.each([
     ['octets', { entries: 1e9, size: 250, ageMs: 1e9 }],
     ['time', { entries: 1e9, size: 1e9, ageMs: 1_000 }],
@@ -346,11 +367,14 @@ describe('a migration', () => {
     bench.hears(bob, { kind: 'ready' });
     expect(bench.server.mode).toBe('freezing');
     expect(bench.of('close')).toHaveLength(1);
+    // What was on its way to it goes back.
+    bench.deliver(begin(bob));
     expect(bench.of('hand-over').at(-1)).toMatchObject({ to: bob, message: { step: { kind: 'frozen', lastSeq: 1 } } });
     bench.handle({ kind: 'channel-closed', channel: 1, now: bench.now });
     bench.land();
     expect(bench.acked()).toEqual([]);
     bench.logs(bob, epoch(2));
+    expect(bench.of('purge')).toEqual([{ kind: 'purge', count: 1 }]);
     expect(bench.server.mode).toBe('latent');
     bench.pass(serverDefaults.leaseMs - 100);
     expect(bench.server.mode).toBe('latent');
@@ -395,6 +419,7 @@ describe('a migration', () => {
 
   test('takes no word from anybody else, nor of another migration', () => {
     const bench = standing();
+    bench.hears(bob, { kind: 'ready' });
     bench.pass(1_000);
     bench.hears(carol, { kind: 'ready' });
     bench.hears(bob, { kind: 'ready' }, { epoch: 1, migrationId: 'm9' });
@@ -464,14 +489,33 @@ describe('a latent', () => {
     const bench = latent();
     bench.pass(2 * serverDefaults.leaseMs, true);
     expect(bench.server.mode).toBe('latent');
+    bench.pass(serverDefaults.leaseMs / 2);
     bench.handle({ kind: 'beat', from: carol, epoch: 1, now: bench.now });
     bench.handle({ kind: 'beat', from: bob, epoch: 9, now: bench.now });
-    bench.pass(serverDefaults.leaseMs + 50);
+    bench.pass(serverDefaults.leaseMs / 2 + 50);
     expect(bench.server.mode).toBe('standby');
     expect(bench.of('nudge')).toHaveLength(1);
     // And leaves again when it was mistaken.
     bench.pass(serverDefaults.leaseMs + 100, true);
     expect(bench.server.mode).toBe('void');
+  });
+
+  test('has somebody look once a lease, for as long as it is silent', () => {
+    const bench = latent();
+    bench.pass(4 * serverDefaults.leaseMs);
+    expect(bench.server.mode).toBe('standby');
+    expect(bench.of('nudge')).toHaveLength(3);
+  });
+
+  test('whose EPOCH is not seen for two leases gives its deliveries back', () => {
+    const bench = latent();
+    bench.hears(bob, { kind: 'stand-by' }, invitation);
+    bench.deliver('nudge');
+    bench.pass(2 * serverDefaults.leaseMs, true);
+    expect(bench.server.mode).toBe('claiming');
+    bench.pass(100, true);
+    expect(bench.server.mode).toBe('void');
+    expect(bench.of('close')).toHaveLength(1);
   });
 
   test('of a chat that nobody has founded waits', () => {

@@ -238,7 +238,6 @@ export class ChatClient {
   }
 
   #ofPast(session: number, counter: number): OutboxItem | undefined {
-    if (this.#isOpen) return undefined;
     for (const item of this.#items.values())
       if (item.as?.session === session && item.as.counter === counter) return item;
     return undefined;
