@@ -29,8 +29,11 @@ export const sessionWindow = 64;
 /** The room that a chat has from its beginning. */
 export const lobby = 'lobby';
 
+/** Most are, and are in NFKC then. */
+const plainName = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 const roomName = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,31}$/u;
 
 export function isRoomName(name: string): boolean {
+  if (plainName.test(name)) return true;
   return name.length <= 64 && roomName.test(name) && name.normalize('NFKC').toLowerCase() === name;
 }

@@ -46,11 +46,12 @@ export class CheckpointClock {
     this.#isWritten = true;
   }
 
-  isDue(now: number): boolean {
-    if (this.#isWritten || this.#entries === 0) return false;
+  /** @param pending entries that are on their way */
+  isDue(pending: number, now: number): boolean {
+    if (this.#isWritten || this.#entries + pending === 0) return false;
     const { entries, size, ageMs } = this.#limits;
     return (
-      this.#entries >= entries ||
+      this.#entries + pending >= entries ||
       this.#size >= Math.max(size, this.#checkpointSize * 4) ||
       now - (this.#at ?? now) >= ageMs
     );

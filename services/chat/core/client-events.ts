@@ -41,7 +41,7 @@ export type ClientEffect =
 export interface ClientOptions {
   /** Items in the outbox at most. */
   readonly maxItems: number;
-  /** What is published and not seen for so long is published again. */
+  /** What is published and not seen for so long is published again, then after twice that, and so on up to a minute. */
   readonly resendMs: number;
   /** How fast it publishes: less than servers take (`ServerOptions`). */
   readonly perSecond: number;

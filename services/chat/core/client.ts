@@ -38,6 +38,8 @@ export class ChatClient {
   /** Published since the connection was made: counters below it. */
   #published = 1;
   #progressAt = 0;
+  /** Doubled each time in vain, or what is sent again would itself be what the queue is full of. */
+  #resendMs: number;
 
   /** @param items of the outbox on the disk, in any order */
   constructor(
@@ -47,6 +49,7 @@ export class ChatClient {
   ) {
     this.#ports = ports;
     this.#options = options;
+    this.#resendMs = options.resendMs;
     this.#rate = new RateLimit(options.perSecond, options.burst);
     for (const item of [...items].sort((one, other) => one.id - other.id)) this.#items.set(item.id, item);
     this.#nextId = 1 + Math.max(0, ...items.map(({ id }) => id));
@@ -87,7 +90,7 @@ export class ChatClient {
         this.#isConnected = false;
         break;
       case 'tick':
-        if (this.#isWaiting && event.now - this.#progressAt > this.#options.resendMs) this.#publishAgain(event.now);
+        this.#resend(event.now);
         this.#publish(event.now);
         break;
     }
@@ -125,7 +128,7 @@ export class ChatClient {
   #readOwn(place: InputPlace, meaning: Extract<Meaning, { kind: 'input' | 'refused' }>, now: number): void {
     const { session, counter } = place;
     const item = session === this.#session ? this.#ofCounter(counter) : this.#ofPast(session, counter);
-    if (session === this.#session) this.#progressAt = now;
+    if (session === this.#session) this.#progress(now);
     if (item === undefined) return;
     this.#forget(item);
     if (meaning.kind === 'refused') this.#emit({ kind: 'refused', id: item.id, reason: meaning.reason });
@@ -142,7 +145,7 @@ export class ChatClient {
     if (known.session > this.#session) return this.#beginSession(now);
     if (this.#isOpen) return;
     this.#isOpen = true;
-    this.#progressAt = now;
+    this.#progress(now);
     this.#nextCounter = 2;
     this.#published = 2;
     // What is not written by now was of a session that has ended.
@@ -180,6 +183,17 @@ export class ChatClient {
     for (let counter = first; counter < until; counter++) this.#publishCounter(counter);
     this.#published = Math.max(first, until);
     this.#publish(now);
+  }
+
+  #progress(now: number): void {
+    this.#progressAt = now;
+    this.#resendMs = this.#options.resendMs;
+  }
+
+  #resend(now: number): void {
+    if (!this.#isWaiting || now - this.#progressAt <= this.#resendMs) return;
+    this.#resendMs = Math.min(2 * this.#resendMs, mostResendMs);
+    this.#publishAgain(now);
   }
 
   /** As much as may go now. */
@@ -224,7 +238,6 @@ export class ChatClient {
   }
 
   #ofPast(session: number, counter: number): OutboxItem | undefined {
-    if (this.#isOpen) return undefined;
     for (const item of this.#items.values())
       if (item.as?.session === session && item.as.counter === counter) return item;
     return undefined;
@@ -240,6 +253,7 @@ export class ChatClient {
   }
 }
 
+const mostResendMs = 60_000;
 const sessionsBits = 2 ** 32;
 const mostSession = Number.MAX_SAFE_INTEGER;
 

@@ -67,7 +67,8 @@ export class Giving {
       this.#giveUp(`${chosen.member} does not answer`, now);
     if (this.#askedAt !== undefined && now - this.#askedAt > leaseMs) {
       this.#askedAt = undefined;
-      this.#askAt = now + leaseMs;
+      this.#askAt = now;
+      this.#lastWhy = 'naming does not answer';
     }
     if (this.#chosen === undefined && this.#askedAt === undefined && now >= this.#askAt) {
       this.#askedAt = now;
@@ -75,7 +76,8 @@ export class Giving {
     }
     if (now < this.#migrateAt) return;
     if (this.#chosen?.stage === 'standing') return this.#offer(this.#chosen, now);
-    if (this.#chosen !== undefined || this.#askedAt !== undefined) return;
+    // It may come to something yet.
+    if (this.#chosen !== undefined || (this.#askedAt !== undefined && this.#lastWhy === '')) return;
     const why = this.#lastWhy === '' ? 'nobody stands by' : this.#lastWhy;
     this.#ports.emit({ kind: 'say', line: `no migration: ${why}` });
     this.#migrateAt = now + (migrateEveryMs === 0 ? Number.POSITIVE_INFINITY : migrateEveryMs);
@@ -87,7 +89,7 @@ export class Giving {
     this.#given = [];
     if (latent === undefined || latent === this.#ports.self) {
       this.#lastWhy = why;
-      this.#askAt = now + this.#options.leaseMs;
+      this.#askAt = now + this.#options.leaseMs / 3;
       return;
     }
     const migrationId = this.#ports.newMigrationId();

@@ -50,6 +50,8 @@ export class Intake {
   readonly #ports: IntakePorts;
   readonly #steps: IntakeSteps;
   #waiting: Delivered[] = [];
+  /** Of those waiting: before it they are not any more. */
+  #taken = 0;
   readonly #pending: Pending[] = [];
   readonly #held = new Map<MemberId, Map<string, { readonly input: Input; readonly tag: number }>>();
   #heldCount = 0;
@@ -69,7 +71,12 @@ export class Intake {
 
   /** Deliveries that are not acked. */
   get unacked(): number {
-    return this.#waiting.length + this.#heldCount + this.#pending.reduce((sum, { tags }) => sum + tags.length, 0);
+    return (
+      this.#waiting.length -
+      this.#taken +
+      this.#heldCount +
+      this.#pending.reduce((sum, { tags }) => sum + tags.length, 0)
+    );
   }
 
   get held(): number {
@@ -85,12 +92,16 @@ export class Intake {
     this.#epoch = epoch;
   }
 
-  /** Looks at all that waits. */
-  takeWaiting(now: number): void {
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    this.#waiting = [];
-    for (const { tag, from, content } of waiting) this.#take(tag, from, content, now);
+  /** Looks at the next one that waits. @returns whether there was one */
+  takeNext(now: number): boolean {
+    const next = this.#waiting[this.#taken++];
+    if (next === undefined) {
+      this.#waiting = [];
+      this.#taken = 0;
+      return false;
+    }
+    this.#take(next.tag, next.from, next.content, now);
+    return true;
   }
 
   /** Appends an entry of the server's own. */

@@ -43,6 +43,8 @@ export interface LogRule {
   isNextEpoch(state: ChatState, epoch: number): boolean;
   /** Why an entry of that epoch and appender counts for nobody. */
   problemOfEpoch(state: ChatState, epoch: number, from: MemberId): VoidReason | undefined;
+  /** Whether an input counts there. */
+  isInOrder(place: Place): boolean;
 }
 
 export const logRule: LogRule = {
@@ -52,6 +54,7 @@ export const logRule: LogRule = {
     if (epoch > state.epoch) return 'early';
     return from === state.owner ? undefined : 'not-owner';
   },
+  isInOrder: place => place === 'next',
 };
 
 /**
@@ -76,7 +79,9 @@ export function applyEntry(
   switch (entry.kind) {
     case 'input': {
       const { input } = entry;
-      if (!isNext(state, input)) return { kind: 'void', why: 'counter' };
+      const isBeginning = input.operation.kind === 'begin';
+      if (!isInOrder(state, input, rule) || isBeginning !== (input.counter === 1))
+        return { kind: 'void', why: 'counter' };
       if (input.operation.kind !== 'message' && !isAuthentic(input)) return { kind: 'void', why: 'forged' };
       state.seq = seq;
       const refusal = count(state, input) ?? applyOperation(state, input.sender, input.operation);
@@ -85,7 +90,7 @@ export function applyEntry(
     case 'refused': {
       const { sender, session, counter, reason } = entry;
       // The beginning of a session is not refused: what comes after it would have no place.
-      if (counter === 1 || !isNext(state, entry)) return { kind: 'void', why: 'counter' };
+      if (counter === 1 || !isInOrder(state, entry, rule)) return { kind: 'void', why: 'counter' };
       state.seq = seq;
       count(state, entry);
       return { kind: 'refused', seq, reason, sender, session, counter };
@@ -125,19 +130,20 @@ function problemOfSeq(state: ChatState, seq: number): VoidReason | undefined {
   return seq === state.seq + 1 ? undefined : 'gap';
 }
 
-function isNext(state: ChatState, input: InputPlace & { readonly operation?: Input['operation'] }): boolean {
-  const place = placeOf(state.senders.get(input.sender), input);
-  return place === 'next' && (input.counter === 1) === (input.operation?.kind === 'begin');
+function isInOrder(state: ChatState, input: InputPlace, rule: LogRule): boolean {
+  return rule.isInOrder(placeOf(state.senders.get(input.sender), input));
 }
 
+/** Where an input stands to what its sender's are counted to. `over`: its session has ended. `repeat`: it is written. `next`. `ahead`: others come before it. */
+export type Place = 'over' | 'repeat' | 'next' | 'ahead';
+
 /**
- * Where an input stands to what its sender's are counted to. `over`: its session has ended. `repeat`: it is written. `next`. `ahead`: others come before it.
  * @param known undefined: the sender has said nothing yet
  */
 export function placeOf(
   known: Pick<SenderState, 'session' | 'next'> | undefined,
   { session, counter }: Pick<InputPlace, 'session' | 'counter'>,
-): 'over' | 'repeat' | 'next' | 'ahead' {
+): Place {
   if (known !== undefined && session < known.session) return 'over';
   const next = known?.session === session ? known.next : 1;
   if (counter < next) return 'repeat';

@@ -1,42 +1,24 @@
 import type { MemberId } from '../../lib/identity/member-id.ts';
-import type { ChatLog, Read } from './chat-log.ts';
+import type { Read } from './chat-log.ts';
 import type { ChatState } from './chat-state.ts';
 import { CheckpointClock } from './checkpoint-clock.ts';
 import type { Logged } from './entry.ts';
-import { Giving } from './giving.ts';
 import type { HandOver } from './hand-over.ts';
-import { Intake, type IntakeSteps, intakeSteps } from './intake.ts';
+import { InputChannel } from './input-channel.ts';
+import { OwnerWatch } from './owner-watch.ts';
 import { RateLimit } from './rate.ts';
-import type { IsAuthentic, Meaning } from './rule.ts';
+import type { Meaning } from './rule.ts';
 import type { ServerEffect, ServerEvent, ServerMode, ServerOptions } from './server-events.ts';
+import { type ServerPorts, type ServerSteps, serverSteps } from './server-ports.ts';
+import { Serving } from './serving.ts';
 import { Taking } from './taking.ts';
 
-export interface ServerPorts {
-  readonly self: MemberId;
-  /** The process's reader of the log, which the server looks at and does not move. */
-  readonly log: Pick<ChatLog, 'state' | 'isLost' | 'snapshot'>;
-  readonly isAuthentic: IsAuthentic;
-  /** In [0, 1). */
-  readonly random: () => number;
-  /** Unique: letters, digits, `_`, `.`, `-`, at most 64. */
-  readonly newMigrationId: () => string;
-}
-
-/** How it decides, apart so that it can be seen what comes of other answers. */
-export interface ServerSteps extends IntakeSteps {
-  readonly writesCheckpoints: boolean;
-}
-
-export const serverSteps: ServerSteps = { ...intakeSteps, writesCheckpoints: true };
-
-/** An own entry that is not seen for so many leases is lost: it steps down. */
-const appendLeases = 2;
+/** An EPOCH of its own that is not seen for so many leases is lost. */
+const claimLeases = 2;
 /** Before a channel that was lost is opened again. */
 const reopenMs = 200;
 /** How often it closes its channel to get its deliveries in order, before it lets them go. */
 const stuckTimes = 3;
-/** Latents whose lease on the active one has ended stand up one after the other, within this time. */
-const spreadMs = 500;
 
 /**
  * The server of a chat in one process: events in, effects out, without time, transport or randomness of its own. Who serves is decided by the log alone; all else here
@@ -46,144 +28,118 @@ export class ChatServer {
   readonly #ports: ServerPorts;
   readonly #options: ServerOptions;
   readonly #steps: ServerSteps;
+  readonly #input: InputChannel;
+  readonly #owner: OwnerWatch;
   readonly #taking: Taking;
-  readonly #rate: RateLimit;
   readonly #checkpoints: CheckpointClock;
   #effects: ServerEffect[] = [];
   #mode: ServerMode = 'latent';
-  #intake: Intake;
-  #giving: Giving | undefined;
-  /** Counts them. */
-  #channel = 0;
-  #isOpen = false;
-  /** That it appended an EPOCH for, or owns. */
+  /** Since when it is in its mode. */
+  #since = 0;
+  /** Active: its epoch; freezing: the one that it hands over. */
+  #serving: Serving | undefined;
+  /** That it appended an EPOCH for, or owns; and the one before it. */
   #epoch = 0;
-  #claimedAt = 0;
-  #standingSince = 0;
-  #frozenAt = 0;
-  #appendedAt = 0;
-  #ownerSeenAt = 0;
-  #patienceMs = 0;
-  #nudgedAt = Number.NEGATIVE_INFINITY;
-  #beatAt = Number.NEGATIVE_INFINITY;
-  #recordedEpoch = 0;
   #expectedEpoch = 0;
   #reopenAt: number | undefined;
   /** How often it has closed its channel because nothing else could come, since something was written last. */
   #stuck = 0;
-  #isOpening = false;
 
   constructor(ports: ServerPorts, options: ServerOptions, steps: ServerSteps = serverSteps) {
     this.#ports = ports;
     this.#options = options;
     this.#steps = steps;
-    this.#rate = new RateLimit(options.perSecond, options.burst);
-    this.#checkpoints = new CheckpointClock(options.checkpoint);
+    const rate = new RateLimit(options.perSecond, options.burst);
+    this.#input = new InputChannel(
+      { rate, isAuthentic: ports.isAuthentic, state: () => this.#state },
+      this.#emit,
+      steps,
+    );
+    this.#owner = new OwnerWatch(options.leaseMs, ports.random);
     this.#taking = new Taking(this.#emit, options.leaseMs);
-    this.#intake = this.#newIntake();
-    this.#drawPatience();
+    this.#checkpoints = new CheckpointClock(options.checkpoint);
   }
 
   get mode(): ServerMode {
     return this.#mode;
   }
 
-  /** Deliveries that it holds. */
-  get unacked(): number {
-    return this.#intake.unacked;
-  }
-
   handle(event: ServerEvent): ServerEffect[] {
     this.#effects = [];
-    switch (event.kind) {
-      case 'start':
-        this.#start(event.now);
-        break;
-      case 'read':
-        this.#read(event.read, event.now);
-        break;
-      case 'delivery':
-        this.#deliver(event);
-        break;
-      case 'channel-closed':
-        this.#channelClosed(event.channel, event.now);
-        break;
-      case 'hand-over':
-        this.#handOver(event.from, event.message, event.now);
-        break;
-      case 'picked':
-        this.#giving?.picked(event.latent, event.why ?? 'no latent has caught up', event.now);
-        break;
-      case 'recorded':
-        this.#recordedEpoch = Math.max(this.#recordedEpoch, event.epoch);
-        break;
-      case 'beat':
-        if (event.epoch >= this.#state.epoch && event.from !== this.#ports.self) this.#ownerSeen(event.now);
-        break;
-      case 'present':
-        this.#present(event.count);
-        break;
-      case 'migrate':
-        this.#giving?.migrateNow(event.now);
-        break;
-      case 'tick':
-        this.#tick(event.now);
-        break;
-    }
+    this.#look(event);
     const effects = this.#effects;
     this.#effects = [];
     return effects;
   }
 
+  #look(event: ServerEvent): void {
+    switch (event.kind) {
+      case 'start':
+        return this.#start(event.now);
+      case 'read':
+        return this.#read(event.read, event.now);
+      case 'delivery':
+        return this.#deliver(event);
+      case 'channel-closed':
+        return this.#input.isOf(event) ? this.#channelClosed(event.now) : undefined;
+      case 'hand-over':
+        return event.from === this.#ports.self ? undefined : this.#handOver(event.from, event.message, event.now);
+      case 'picked':
+        return this.#serving?.picked(event.latent, event.why ?? 'no latent has caught up', event.now);
+      case 'recorded':
+        return this.#serving?.recorded(event.epoch);
+      case 'beat':
+        return event.epoch === this.#state.epoch && event.from === this.#state.owner
+          ? this.#owner.seen(event.now)
+          : undefined;
+      case 'present':
+        return this.#mode === 'active' ? this.#serving?.present(event.count) : undefined;
+      case 'migrate':
+        return this.#serving?.migrateNow(event.now);
+      case 'tick':
+        return this.#tick(event.now);
+    }
+  }
+
   // --- what happens
 
   #start(now: number): void {
-    this.#ownerSeenAt = now;
+    this.#owner.seen(now);
     if (!this.#options.isFounder || this.#state.epoch > 0 || this.#ports.log.isLost) return;
     // Where somebody has begun already, this EPOCH is void, and it is a latent like any other.
-    this.#consume(now);
+    this.#input.open();
     this.#claim(this.#ports.newMigrationId(), 'founds the chat', now);
   }
 
   #read(read: Read, now: number): void {
     if (read.kind === 'cut') {
       this.#checkpoints.cut(now);
-      this.#ownerSeen(now);
+      this.#owner.seen(now);
       // Whoever went on since has not been seen.
-      if (this.#mode !== 'latent' && this.#mode !== 'standby') this.#stepDown('the log was cut', now);
+      if (this.#mode !== 'standby') this.#stepDown('the log was cut', now);
       return;
     }
     const { logged, meaning } = read;
     this.#checkpoints.count(logged, meaning, now);
     if (meaning.kind === 'void') return this.#readVoid(logged, meaning, now);
-    this.#ownerSeen(now);
+    this.#owner.seen(now);
     if (meaning.kind === 'epoch') this.#readEpoch(meaning, now);
-    else if (this.#mode === 'active') this.#readOwn(meaning.seq, meaning.kind, now);
-    this.#lookAround(now);
+    else if (this.#mode === 'active') this.#readOwn(meaning, now);
+    this.#goOn(now);
   }
 
   #readEpoch({ epoch, owner }: Extract<Meaning, { kind: 'epoch' }>, now: number): void {
     const isOwn = owner === this.#ports.self && this.#mode === 'claiming' && epoch === this.#epoch;
     if (isOwn) return this.#beginServing(now);
-    switch (this.#mode) {
-      case 'latent':
-      case 'void':
-        return;
-      case 'freezing':
-        return this.#endFreezing(`epoch ${epoch} has begun`);
-      case 'standby':
-        if (!this.#taking.isInvited(this.#state)) this.#stepDown(`epoch ${epoch} has begun`, now);
-        return;
-      case 'claiming':
-      case 'active':
-        return this.#stepDown(`epoch ${epoch} is another's`, now);
-    }
+    if (this.#mode === 'standby' && this.#taking.isInvited(this.#state)) return;
+    // Somebody serves: it need not come back.
+    this.#reopenAt = undefined;
+    this.#stepDown(`epoch ${epoch} has begun`, now);
   }
 
-  #readOwn(seq: number, kind: Meaning['kind'], now: number): void {
-    this.#appendedAt = now;
+  #readOwn({ kind, seq }: Exclude<Meaning, { kind: 'void' | 'epoch' }>, now: number): void {
     if (kind === 'input' || kind === 'refused') this.#stuck = 0;
-    this.#intake.seen(seq);
+    this.#serving?.seen(seq, now);
   }
 
   #readVoid({ from, entry }: Logged, { why }: Extract<Meaning, { kind: 'void' }>, now: number): void {
@@ -192,301 +148,165 @@ export class ChatServer {
     else if (this.#mode === 'active' && entry.kind !== 'epoch') this.#stepDown(`its entry is void: ${why}`, now);
   }
 
-  #deliver({ channel, tag, from, content, now }: Extract<ServerEvent, { kind: 'delivery' }>): void {
-    if (channel !== this.#channel || !this.#isOpen) return;
-    if (this.#mode === 'freezing' || this.#mode === 'void') return;
-    this.#intake.deliver({ tag, from, content });
-    if (this.#mode === 'active') this.#serve(now);
-    else if (this.#mode === 'standby') this.#claimDelivered(now);
+  #deliver(delivery: Extract<ServerEvent, { kind: 'delivery' }>): void {
+    if (!this.#input.isOf(delivery) || this.#mode === 'freezing' || this.#mode === 'void') return;
+    this.#input.intake.deliver(delivery);
+    this.#goOn(delivery.now);
   }
 
-  #channelClosed(channel: number, now: number): void {
-    if (channel !== this.#channel || !this.#isOpen) return;
-    this.#isOpen = false;
-    switch (this.#mode) {
-      case 'latent':
-      case 'freezing':
-        return;
-      case 'void':
-        this.#intake = this.#newIntake();
-        if (this.#stuck > 0) this.#reopenAt ??= now;
-        return this.#enter('latent', 'its channel is closed');
-      case 'standby':
-      case 'claiming':
-      case 'active':
-        this.#purge();
-        this.#reopenAt = now + reopenMs;
-        return this.#enter('latent', 'its channel was lost');
-    }
+  #channelClosed(now: number): void {
+    this.#input.closed();
+    if (this.#mode === 'latent' || this.#mode === 'freezing') return;
+    const wasToClose = this.#mode === 'void';
+    this.#input.purge();
+    if (!wasToClose) this.#reopenAt = now + reopenMs;
+    else if (this.#stuck > 0) this.#reopenAt = now;
+    this.#enter('latent', wasToClose ? 'its channel is closed' : 'its channel was lost', now);
   }
 
   #handOver(from: MemberId, message: HandOver, now: number): void {
-    const { epoch, step } = message;
-    if (from === this.#ports.self) return;
+    const { step } = message;
     switch (step.kind) {
-      case 'stand-by': {
-        const isOwner = epoch > this.#state.epoch || (epoch === this.#state.epoch && from === this.#state.owner);
-        if (!isOwner) return;
-        this.#ownerSeen(now);
-        if (this.#mode !== 'latent' && this.#mode !== 'standby') {
-          const step = { kind: 'declined', reason: `it is ${this.#mode}` } as const;
-          return this.#emit({ kind: 'hand-over', to: from, message: { ...message, step } });
-        }
-        if (this.#mode === 'latent') this.#standBy('was asked to', now);
-        return this.#taking.standBy(from, message, now);
-      }
+      case 'stand-by':
+        return this.#askedToStandBy(from, message, now);
       case 'offer':
         if (this.#mode !== 'standby' || !this.#taking.offer(from, message, step.snapshot.offset)) return;
         if (this.#ports.log.isLost) this.#emit({ kind: 'adopt', snapshot: step.snapshot });
-        return this.#lookAround(now);
+        return this.#goOn(now);
       case 'frozen':
         this.#taking.frozen(from, message, step.lastSeq, now);
-        return this.#lookAround(now);
+        return this.#goOn(now);
       case 'standing':
       case 'ready':
       case 'declined':
-        if (this.#mode === 'active' && this.#giving?.hear(from, message, now)) this.#freeze(now);
+        if (this.#mode === 'active' && this.#serving?.hear(from, message, now)) this.#freeze(now);
     }
   }
 
-  #present(count: number): void {
-    const { isOpen, minN } = this.#state;
-    if (this.#mode !== 'active' || isOpen || this.#isOpening || count < minN) return;
-    this.#isOpening = true;
-    this.#intake.append((epoch, seq) => ({ kind: 'opens', epoch, seq }));
+  #askedToStandBy(from: MemberId, message: HandOver, now: number): void {
+    const { epoch, owner } = this.#state;
+    const isOwner = message.epoch > epoch || (message.epoch === epoch && from === owner);
+    if (!isOwner) return;
+    if (this.#mode === 'latent') this.#standBy('was asked to', now);
+    if (this.#mode === 'standby') return this.#taking.standBy(from, message, now);
+    const step = { kind: 'declined', reason: `it is ${this.#mode}` } as const;
+    this.#emit({ kind: 'hand-over', to: from, message: { ...message, step } });
   }
 
   #tick(now: number): void {
     const { leaseMs } = this.#options;
     switch (this.#mode) {
       case 'latent':
-        this.#tickLatent(now);
-        break;
+        return this.#tickLatent(now);
       case 'standby':
-        this.#tickStandby(now);
-        break;
+        return this.#tickStandby(now);
       case 'claiming':
-        if (now - this.#claimedAt > appendLeases * leaseMs) this.#stepDown('its EPOCH is not seen', now);
-        break;
-      case 'active':
-        this.#tickActive(now);
-        break;
+        return now - this.#since > claimLeases * leaseMs ? this.#stepDown('its EPOCH is not seen', now) : undefined;
+      case 'active': {
+        const why = this.#serving?.tick(now);
+        return why === undefined ? this.#goOn(now) : this.#stepDown(why, now);
+      }
       case 'freezing':
-        if (now - this.#frozenAt > leaseMs && !this.#isOpen) {
-          this.#purge();
-          this.#enter('latent', 'nobody took over');
-          this.#standBy('nobody took over', now);
-          this.#nudge(now);
-        }
-        break;
+        if (now - this.#since <= leaseMs || this.#input.isOpen) return;
+        this.#stepDown('nobody took over', now);
+        this.#standBy('nobody took over', now);
+        return this.#nudge(now);
       case 'void':
-        break;
+        return;
     }
   }
 
   #tickLatent(now: number): void {
-    const { epoch } = this.#state;
-    if (this.#isOpen || this.#ports.log.isLost || epoch === 0) return;
-    if (this.#reopenAt !== undefined) {
-      if (now < this.#reopenAt) return;
-      this.#standBy('comes back', now);
-      if (!this.#taking.isInvited(this.#state)) this.#nudge(now);
-    } else if (now - this.#ownerSeenAt > this.#options.leaseMs + this.#patienceMs) {
-      this.#drawPatience();
-      this.#standBy('nobody serves', now);
-      this.#nudge(now);
-    }
+    if (this.#input.isOpen || this.#ports.log.isLost || this.#state.epoch === 0) return;
+    if (this.#reopenAt === undefined ? !this.#owner.isGone(now) : now < this.#reopenAt) return;
+    this.#standBy(this.#reopenAt === undefined ? 'nobody serves' : 'comes back', now);
+    this.#nudge(now);
   }
 
   #tickStandby(now: number): void {
-    const { leaseMs } = this.#options;
     if (this.#taking.isInvited(this.#state)) this.#taking.tick(now);
-    else if (now - this.#standingSince > leaseMs && now - this.#ownerSeenAt < leaseMs / 2)
+    else if (now - this.#since > this.#options.leaseMs && this.#owner.isLive(now))
       return this.#stepDown('somebody serves', now);
-    if (now - this.#ownerSeenAt > leaseMs && now - this.#nudgedAt > leaseMs) this.#nudge(now);
-    this.#lookAround(now);
+    if (this.#owner.isNudgeDue(now)) this.#nudge(now);
+    this.#goOn(now);
   }
 
-  #tickActive(now: number): void {
-    const { leaseMs } = this.#options;
-    if (this.#intake.pending > 0 && now - this.#appendedAt > appendLeases * leaseMs)
-      return this.#stepDown('its entries are not seen', now);
-    if (now - this.#beatAt >= leaseMs / 3) {
-      this.#beatAt = now;
-      this.#emit({ kind: 'beat', epoch: this.#epoch, logOffset: this.#state.offset });
-      if (this.#recordedEpoch < this.#epoch) this.#record();
-    }
-    this.#giving?.tick(now);
-    this.#serve(now);
-  }
+  // --- what comes of it
 
-  // --- serving
-
-  #serve(now: number): void {
-    if (this.#mode !== 'active') return;
-    const before = this.#intake.pending;
-    if (this.#steps.writesCheckpoints && this.#checkpoints.isDue(now)) {
-      // With nothing on its way the state is that of the entry before it.
-      if (before > 0) return;
-      const snapshot = this.#ports.log.snapshot();
-      this.#checkpoints.written();
-      this.#intake.append((epoch, seq) => ({ kind: 'checkpoint', epoch, seq, snapshot }));
-    }
-    this.#intake.takeWaiting(now);
-    if (before === 0 && this.#intake.pending > 0) this.#appendedAt = now;
-    if (this.#intake.pending === 0 && this.#intake.held >= this.#options.prefetch) this.#unblock(now);
+  /** What may go on now. */
+  #goOn(now: number): void {
+    if (this.#mode === 'active' && this.#serving?.serve(now)) this.#unblock(now);
+    if (this.#mode !== 'standby') return;
+    const isDelivered = this.#input.intake.unacked > 0 && !this.#ports.log.isLost && this.#state.epoch > 0;
+    if (!isDelivered && !this.#taking.look(this.#state, this.#ports.log.isLost, now)) return;
+    const migrationId = this.#taking.migrationId(this.#state) ?? this.#ports.newMigrationId();
+    this.#claim(migrationId, isDelivered ? 'something was delivered' : 'the other one has frozen', now);
   }
 
   /** All that may be delivered is held, so what it waits for cannot come. Closing the channel brings all of it back behind that; if it does not help, their senders say it again. */
   #unblock(now: number): void {
-    if (++this.#stuck > stuckTimes) {
-      this.#emit({ kind: 'say', line: 'inputs are let go whose predecessors do not come' });
-      return this.#intake.dropHeld();
-    }
-    this.#stepDown('what it waits for cannot be delivered', now);
-  }
-
-  /** After each entry read: what may go on now. */
-  #lookAround(now: number): void {
-    if (this.#mode === 'active') return this.#serve(now);
-    if (this.#mode !== 'standby') return;
-    if (this.#intake.unacked > 0) this.#claimDelivered(now);
-    else if (this.#taking.look(this.#state, this.#ports.log.isLost, now))
-      this.#claim(
-        this.#taking.migrationId(this.#state) ?? this.#ports.newMigrationId(),
-        'the other one has frozen',
-        now,
-      );
-  }
-
-  #beginServing(now: number): void {
-    this.#enter('active', `owns epoch ${this.#epoch}`);
-    this.#taking.forget();
-    this.#isOpening = false;
-    this.#checkpoints.begin();
-    this.#giving = new Giving(
-      {
-        ...{ self: this.#ports.self, newMigrationId: this.#ports.newMigrationId, emit: this.#emit },
-        snapshot: () => this.#ports.log.snapshot(),
-      },
-      this.#options,
-      this.#epoch,
-      now,
-    );
-    this.#intake.begin(this.#epoch);
-    this.#beatAt = now;
-    this.#emit({ kind: 'beat', epoch: this.#epoch, logOffset: this.#state.offset });
-    this.#record();
-    this.#serve(now);
-  }
-
-  #record(): void {
-    const { offset: logOffset, migrationId } = this.#state;
-    const expectedEpoch = this.#expectedEpoch;
-    this.#emit({ kind: 'record', epoch: this.#epoch, expectedEpoch, migrationId, logOffset });
-  }
-
-  // --- from one mode to another
-
-  #consume(now: number): void {
-    this.#channel++;
-    this.#isOpen = true;
-    this.#standingSince = now;
-    this.#reopenAt = undefined;
-    this.#intake = this.#newIntake();
-    this.#emit({ kind: 'consume', channel: this.#channel });
+    if (++this.#stuck <= stuckTimes) return this.#stepDown('what it waits for cannot be delivered', now);
+    this.#emit({ kind: 'say', line: 'inputs are let go whose predecessors do not come' });
+    this.#input.intake.dropHeld();
   }
 
   #standBy(why: string, now: number): void {
-    this.#consume(now);
-    this.#enter('standby', why);
+    this.#reopenAt = undefined;
+    this.#input.open();
+    this.#enter('standby', why, now);
   }
 
   #nudge(now: number): void {
-    this.#nudgedAt = now;
+    this.#owner.nudged(now);
     this.#emit({ kind: 'nudge' });
-  }
-
-  #claimDelivered(now: number): void {
-    if (this.#ports.log.isLost || this.#state.epoch === 0) return;
-    const migrationId = this.#taking.migrationId(this.#state) ?? this.#ports.newMigrationId();
-    this.#claim(migrationId, 'something was delivered', now);
   }
 
   #claim(migrationId: string, why: string, now: number): void {
     this.#expectedEpoch = this.#state.epoch;
     this.#epoch = this.#state.epoch + 1;
-    this.#claimedAt = now;
-    this.#enter('claiming', why);
+    this.#enter('claiming', why, now);
     this.#emit({ kind: 'append', entry: { kind: 'epoch', epoch: this.#epoch, migrationId, minN: this.#options.minN } });
   }
 
-  #freeze(now: number): void {
-    this.#frozenAt = now;
-    this.#enter('freezing', `hands over to ${this.#giving?.successor}`);
-    this.#emit({ kind: 'close', channel: this.#channel });
-    this.#giving?.freeze(this.#state.seq + this.#intake.pending);
+  #beginServing(now: number): void {
+    this.#enter('active', `owns epoch ${this.#epoch}`, now);
+    this.#taking.forget();
+    const { self, log, newMigrationId } = this.#ports;
+    const won = {
+      ...{ epoch: this.#epoch, expectedEpoch: this.#expectedEpoch, intake: this.#input.intake },
+      ...{ checkpoints: this.#checkpoints, writesCheckpoints: this.#steps.writesCheckpoints },
+    };
+    this.#serving = new Serving({ self, log, newMigrationId, emit: this.#emit }, this.#options, won, now);
   }
 
-  #endFreezing(why: string): void {
-    this.#purge();
-    if (this.#isOpen) this.#enter('void', why);
-    else this.#enter('latent', why);
+  #freeze(now: number): void {
+    this.#enter('freezing', `hands over to ${this.#serving?.successor}`, now);
+    this.#input.close();
+    this.#serving?.freeze();
   }
 
   #stepDown(why: string, now: number): void {
     if (this.#mode === 'void' || this.#mode === 'latent') return;
-    this.#purge();
-    if (!this.#isOpen) return this.#enter('latent', why);
-    const wasFreezing = this.#mode === 'freezing';
-    this.#enter('void', why);
-    this.#ownerSeen(now);
-    if (!wasFreezing) this.#emit({ kind: 'close', channel: this.#channel });
+    this.#input.purge();
+    if (!this.#input.isOpen) return this.#enter('latent', why, now);
+    // Freezing it has closed it already.
+    if (this.#mode !== 'freezing') this.#input.close();
+    this.#owner.seen(now);
+    this.#enter('void', why, now);
   }
 
-  #enter(mode: ServerMode, why: string): void {
-    if (this.#mode === 'active' && mode !== 'active' && mode !== 'freezing') this.#giving = undefined;
+  #enter(mode: ServerMode, why: string, now: number): void {
     if (mode === 'latent' || mode === 'void') {
-      this.#giving = undefined;
+      this.#serving = undefined;
       this.#taking.forget();
     }
     this.#mode = mode;
+    this.#since = now;
     this.#emit({ kind: 'mode', mode, why });
   }
 
-  /** Whatever it holds is in the queue again, or in the log. */
-  #purge(): void {
-    const { unacked } = this.#intake;
-    this.#intake = this.#newIntake();
-    if (unacked > 0) this.#emit({ kind: 'purge', count: unacked });
-  }
-
-  // --- what it knows
-
   get #state(): Readonly<ChatState> {
     return this.#ports.log.state;
-  }
-
-  #ownerSeen(now: number): void {
-    this.#ownerSeenAt = now;
-  }
-
-  #drawPatience(): void {
-    this.#patienceMs = spreadMs * this.#ports.random();
-  }
-
-  #newIntake(): Intake {
-    const channel = this.#channel;
-    const { isAuthentic } = this.#ports;
-    return new Intake(
-      {
-        ...{ isAuthentic, rate: this.#rate, state: () => this.#state },
-        append: entry => this.#emit({ kind: 'append', entry }),
-        ack: tag => this.#emit({ kind: 'ack', channel, tag }),
-        say: line => this.#emit({ kind: 'say', line }),
-      },
-      this.#steps,
-    );
   }
 
   readonly #emit = (effect: ServerEffect): void => {

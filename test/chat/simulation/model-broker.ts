@@ -165,6 +165,7 @@ export class Connection {
   readonly #down: Way;
   #next: number | undefined;
   #publishes = 0;
+  #isDropped = false;
   /** What is on its way up when it ends is lost from here on. */
   #lossAt: number | undefined;
 
@@ -268,7 +269,8 @@ export class Connection {
     this.isCut = false;
     this.#up.flush();
     this.#down.flush();
-    if (!this.isOpen) this.peer.lost();
+    if (this.#isDropped) this.end(false);
+    else if (!this.isOpen) this.peer.lost();
   }
 
   /** The broker takes it for dead, or it is: what it held goes back. The process hears of it unless nothing passes. */
@@ -279,6 +281,16 @@ export class Connection {
     for (const consumer of this.#broker.consumers.filter(({ connection }) => connection === this))
       this.#broker.removeConsumer(consumer, this.#broker.isUp);
     if (isHeard && !this.isCut) this.peer.lost();
+  }
+
+  /** The process has closed it: the broker learns of it when something passes. */
+  drop(): void {
+    this.#isDropped = true;
+    if (this.isCut) return;
+    this.#broker.queue.after(this.#broker.weather.delay(), () => {
+      this.end(false);
+      return false;
+    });
   }
 
   /** The process is gone: some of what it sent last still arrives. */

@@ -10,8 +10,9 @@ import type {
 import type { Entry, Input, Logged, Operation } from '../../../services/chat/core/entry.ts';
 import type { HandOver } from '../../../services/chat/core/hand-over.ts';
 import { type LogRule, logRule } from '../../../services/chat/core/rule.ts';
-import { ChatServer, type ServerSteps, serverSteps } from '../../../services/chat/core/server.ts';
+import { ChatServer } from '../../../services/chat/core/server.ts';
 import type { ServerEffect, ServerEvent, ServerOptions } from '../../../services/chat/core/server-events.ts';
+import { type ServerSteps, serverSteps } from '../../../services/chat/core/server-ports.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { EventQueue } from '../../chord/simulation/event-queue.ts';
 import type { Connection, ModelBroker, Peer } from './model-broker.ts';
@@ -69,9 +70,13 @@ export class ModelProcess {
   log!: ChatLog;
   server!: ChatServer;
   client!: ChatClient;
+  /** Offset of the last entry read in this life, or that it began from. */
+  readTo = -1;
   /** Texts said, in order. */
   saidCount = 0;
   #life = 0;
+  /** The server begins with the first connection. */
+  #isStarted = false;
   #inbox: (() => void)[] = [];
   /** Appends that the broker has not confirmed, by the connection's number. */
   #unconfirmed = new Map<number, Entry>();
@@ -82,10 +87,10 @@ export class ModelProcess {
   #record: Extract<ServerEffect, { kind: 'record' }> | undefined;
   #wasUnknown = true;
 
-  constructor(world: World, member: MemberId, name: string, isFounder: boolean) {
+  constructor(world: World, place: number, isFounder: boolean) {
     this.#world = world;
-    this.member = member;
-    this.name = name;
+    this.member = memberOf(place);
+    this.name = nameOf(this.member);
     this.isFounder = isFounder;
   }
 
@@ -106,6 +111,7 @@ export class ModelProcess {
       { isAuthentic },
       { rule, ...(this.disk.snapshot === undefined ? {} : { from: this.disk.snapshot }) },
     );
+    this.readTo = this.log.state.offset;
     const life = this.#life;
     this.server = new ChatServer(
       {
@@ -121,9 +127,8 @@ export class ModelProcess {
       client,
     );
     this.#world.say(() => `${this.name} starts`);
-    const now = this.#now;
-    this.#toServer({ kind: 'start', now });
-    this.#toClient({ kind: 'start', now });
+    this.#isStarted = false;
+    this.#toClient({ kind: 'start', now: this.#now });
     this.#connectLater(1);
     this.#tickLater(life);
   }
@@ -171,6 +176,7 @@ export class ModelProcess {
       if (this.connection !== connection) return;
       this.#world.say(() => `${this.name} has lost its connection`);
       this.connection = undefined;
+      connection.drop();
       this.#toClient({ kind: 'disconnected' });
       const channel = this.#openChannel;
       this.#openChannel = 0;
@@ -252,7 +258,12 @@ export class ModelProcess {
     const again = [...this.#unconfirmed.values()];
     this.#unconfirmed.clear();
     for (const entry of again) this.#unconfirmed.set(connection.append(entry), entry);
-    this.#toClient({ kind: 'connected', now: this.#now });
+    const life = this.#life;
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#toServer({ kind: 'start', now: this.#now });
+    }
+    if (life === this.#life) this.#toClient({ kind: 'connected', now: this.#now });
   }
 
   #tickLater(life: number): void {
@@ -260,7 +271,7 @@ export class ModelProcess {
       if (life !== this.#life) return false;
       this.#tickLater(life);
       if (this.isFrozen) return false;
-      this.#toServer({ kind: 'tick', now: this.#now });
+      if (this.#isStarted) this.#toServer({ kind: 'tick', now: this.#now });
       if (life === this.#life) this.#toClient({ kind: 'tick', now: this.#now });
       if (life === this.#life) this.#renew();
       return false;
@@ -277,6 +288,8 @@ export class ModelProcess {
       this.#toClient({ kind: 'read', read, now: this.#now });
       if (life !== this.#life) return;
     }
+    this.readTo = this.log.state.offset;
+    // Not before all of them are done with: the reader is ahead of them.
     if (reads.length > 0 && this.#world.random() < 0.1) this.disk.snapshot = this.log.snapshot();
   }
 
@@ -289,7 +302,6 @@ export class ModelProcess {
   }
 
   #cut(fromSeq: number, toSeq: number): void {
-    this.disk.snapshot = this.log.snapshot();
     const from = Math.max(fromSeq, this.disk.shownSeq + 1);
     if (from > toSeq) return;
     this.disk.shownSeq = toSeq;
@@ -330,7 +342,7 @@ export class ModelProcess {
       case 'nudge':
         return void connection?.publish('nudge');
       case 'hand-over':
-        world.say(() => `${this.name} to ${nameOf(world, effect.to)}: ${effect.message.step.kind}`);
+        world.say(() => `${this.name} to ${nameOf(effect.to)}: ${effect.message.step.kind}`);
         return this.#sendTo(effect.to, other => other.handOver(this.member, effect.message));
       case 'pick':
         return world.naming.call(
@@ -347,11 +359,15 @@ export class ModelProcess {
           if (other !== this) this.#sendTo(other.member, to => to.beat(this.member, effect.epoch));
         return;
       case 'mode':
-        return world.say(() => `${this.name} is ${effect.mode}: ${effect.why}`);
+        return world.say(
+          () => `${this.name} is ${effect.mode}: ${effect.why.replaceAll(/[0-9]{64}/g, id => nameOf(id as MemberId))}`,
+        );
       case 'purge':
         return world.say(() => `${this.name} forgets ${effect.count} that it held`);
       case 'say':
-        return world.say(() => `${this.name} says: ${effect.line}`);
+        return world.say(
+          () => `${this.name} says: ${effect.line.replaceAll(/[0-9]{64}/g, id => nameOf(id as MemberId))}`,
+        );
     }
   }
 
@@ -471,11 +487,16 @@ export function describe(entry: Entry | undefined): string {
   }
 }
 
-export function describeInput({ session, counter, operation }: Input): string {
+export function describeInput({ sender, counter, operation }: Input): string {
   const what = operation.kind === 'message' ? `“${operation.text}”` : operation.kind;
-  return `${what} (${session % 1000}:${counter})`;
+  return `${what} (${nameOf(sender)}’s ${counter})`;
 }
 
-function nameOf(world: World, member: MemberId): string {
-  return world.others().find(each => each.member === member)?.name ?? 'nobody';
+/** Members are `memberOf(0)`, … and called A, B, … */
+export function nameOf(member: MemberId | undefined): string {
+  return 'ABCDEFG'[Number(member?.[0])] ?? 'nobody';
+}
+
+export function memberOf(place: number): MemberId {
+  return String(place).repeat(64) as MemberId;
 }
