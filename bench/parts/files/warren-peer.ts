@@ -79,7 +79,7 @@ function hostOf(credentials: MemberCredentials): MemberHost {
     },
     ...{ authorityCertificate: credentials.authorityCertificate, certificate: () => credentials.certificate },
     isRevoked: () => false,
-    openBus: () => noBus,
+    openBus: () => bus,
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,
   };
