@@ -33,8 +33,9 @@ export async function run(flags: readonly string[]): Promise<void> {
   try {
     const at = { home, url: broker.url, httpUrl: broker.httpUrl ?? '', members: 4 };
     const members = await startChatNetwork(processes, { ...at, flags: ['--migrate-every', '700ms'] });
-    const rows = [
-      await planned(members, counts.migrations),
+    const rows = [await planned(members, counts.migrations)];
+    for (const member of members) await member.restart(['--migrate-every', '0']);
+    rows.push(
       await failures(members, 'kill -9', counts.kills, async active => {
         await active.kill();
         return async () => void (await active.start());
@@ -43,7 +44,7 @@ export async function run(flags: readonly string[]): Promise<void> {
         active.child.kill('SIGSTOP');
         return async () => void active.child.kill('SIGCONT');
       }),
-    ];
+    );
     const page = [
       `${broker.describe}; ${cpus()[0]?.model.trim()}, ${cpus().length} cores for all of it, Node ${process.version}. Four members; one says something every ${everyMs} ms, and the time is that between the last message before and the first one after, as another member's owner sees them.`,
       '| the server | times | p50 ms | p99 ms | longest | aim |\n| --- | --: | --: | --: | --: | --: |',

@@ -67,7 +67,7 @@ export class ChatMember {
   readonly home: string;
   readonly id: string;
   readonly #processes: Processes;
-  readonly #flags: readonly string[];
+  #flags: readonly string[];
   child!: ChildProcess;
   chat!: Client<ChatServiceDefinition>;
   onEvent: (event: NonNullable<WatchChatResponse['event']>) => void = () => {};
@@ -108,6 +108,13 @@ export class ChatMember {
     await this.chat.sendMessage({ room: 'lobby', text, mentions: [], file: undefined, isAwaited: false });
   }
 
+  async restart(flags: readonly string[]): Promise<void> {
+    await this.kill();
+    this.#flags = flags;
+    await this.start();
+  }
+
+  /** As `kill -9`. */
   async kill(): Promise<void> {
     this.#disconnect();
     await this.#processes.kill(this.child);
