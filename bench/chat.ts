@@ -7,8 +7,8 @@ import { type ChatMember, Processes, startChatNetwork } from './parts/chat/netwo
 import { startEmbedded } from './parts/embedded.ts';
 import { writeSection } from './parts/page.ts';
 
-/** Between two messages of the one who talks, in milliseconds. */
-const everyMs = 5;
+/** Between two messages of the one who talks, in milliseconds: a client sends no more than 100 a second for long. */
+const everyMs = 15;
 const leaseMs = 3_000;
 
 /**
@@ -55,7 +55,8 @@ export async function run(flags: readonly string[]): Promise<void> {
   } finally {
     await processes.end();
     await broker.close();
-    await rm(home, { recursive: true, force: true });
+    // The embedded one ends in its own time.
+    await rm(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

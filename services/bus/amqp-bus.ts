@@ -152,7 +152,7 @@ class AmqpBus implements Bus {
     session.plain.on('drain', () => {
       this.#backlog = undefined;
     });
-    for (const consumer of this.#consumers) await consumer.attach(session);
+    for (const consumer of this.#consumers) await consumer.begin(session);
     if (!session.isOpen()) return;
     this.#fatal = undefined;
     this.#everUp = true;

@@ -68,6 +68,11 @@ export interface ConsumeOptions {
    * again; while there is no connection `consume` rejects with BUS_LOST. Not called after `close`.
    */
   readonly onEnd?: () => void;
+  /**
+   * The bus is up without it, when its queue is not there (yet), or is not to be consumed: it is tried again and again. Otherwise the session
+   * is not begun.
+   */
+  readonly isOptional?: true;
   /** What came by a way that the queue is not bound to is given to the handler as well, marked `isStray`. */
   readonly takesStrays?: true;
   /** Called on each session when the queue's name is known and it is consumed, before the bus is up. */

@@ -44,7 +44,17 @@ export class BusConsumer implements Consumer {
     this.#onClosed = onClosed;
   }
 
-  /** Begins to consume on a new session. */
+  /** Begins to consume on a new session, if it must; else it does when it can. */
+  async begin(session: Session): Promise<void> {
+    try {
+      await this.attach(session);
+    } catch (error) {
+      if (this.#options.isOptional !== true || !session.isOpen()) throw error;
+      void this.#reattach(session, error);
+    }
+  }
+
+  /** Begins to consume on a session. */
   async attach(session: Session): Promise<void> {
     if (this.#closing) return;
     const channel = await openChannel(session.consuming);
@@ -117,10 +127,12 @@ export class BusConsumer implements Consumer {
   }
 
   async #reattach(session: Session, reason: unknown): Promise<void> {
+    let told = '';
     for (let attempt = 0; session.isOpen() && !this.#closing; attempt++) {
-      this.#warn(
-        `consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${messageOf(reason)}`,
-      );
+      const why = messageOf(reason);
+      if (why !== told)
+        this.#warn(`consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${why}`);
+      told = why;
       const wait = backoffMs(attempt, reopenBounds, Math.random);
       await new Promise(resolve => setTimeout(resolve, wait).unref());
       if (!session.isOpen()) return;

@@ -38,7 +38,14 @@ export function tailStream(
         handler(delivery as StreamEntry);
         return 'ack';
       },
-      { prefetch: atOnce, offset: next, bindings: () => bindings, ending: 'channel', takesStrays: true },
+      {
+        prefetch: atOnce,
+        offset: next,
+        bindings: () => bindings,
+        ending: 'channel',
+        takesStrays: true,
+        isOptional: true,
+      },
     ),
   );
 }

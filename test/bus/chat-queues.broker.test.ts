@@ -252,3 +252,24 @@ test('one that is for one channel ends with it, once, and is not begun again', a
   await again.close();
   expect(ends).toBe(1);
 });
+
+test('a stream that is not there keeps nobody from being up, and is read when it comes', async () => {
+  const { name, log, role } = chatOfTest('classic');
+  const lines: string[] = [];
+  const reader = createBus(
+    { urls: [brokerUrl()], name: 'test', role: { exchanges: [exchanges.chat], queues: [] } },
+    line => lines.push(line),
+  );
+  onTestFinished(() => reader.close(200));
+  const seen: string[] = [];
+  // While it connects.
+  tailStream(reader, log, ({ body }) => seen.push(body.toString()), { from: 'first' });
+  await reader.ready();
+  const writer = busOf(role);
+  await writer.publish({ type: 'warren.chat.v1.Entry', key: `log.${name}`, body: Buffer.from('x') });
+  await until(
+    () => seen,
+    bodies => bodies.includes('x'),
+  );
+  expect(lines.filter(line => line.includes(log.queue.name)).length).toBeLessThanOrEqual(1);
+});
