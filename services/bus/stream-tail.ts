@@ -1,4 +1,4 @@
-import type { Bus, Consumer, Delivery } from './bus.ts';
+import type { Bus, Delivery } from './bus.ts';
 import { keepConsuming } from './keep-consuming.ts';
 import type { BoundQueue } from './topology.ts';
 
@@ -25,7 +25,7 @@ export function tailStream(
   { queue, bindings }: BoundQueue,
   handler: (entry: StreamEntry) => void,
   { from, atOnce = 500 }: TailOptions,
-): Consumer {
+): ReturnType<typeof keepConsuming> {
   let next = from;
   return keepConsuming(bus, () =>
     bus.consume(

@@ -76,6 +76,8 @@ export interface Daemon {
   readonly port: number;
   readonly ownerPlace: string;
   readonly status: () => StatusResponse;
+  /** Resolves when it is called over the bus for the first time. */
+  readonly served: Promise<unknown>;
   /** The certificate has been renewed; from the next handshake on. */
   setCertificate(certificate: string): void;
   close(): Promise<void>;
@@ -291,6 +293,7 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     return {
       port: server.port,
       ownerPlace: endpoint.place,
+      served: calls.begun,
       status,
       setCertificate(pem) {
         certificate = certificateFacts(pem);

@@ -21,6 +21,7 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
 import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { aborted } from '../lib/stop.ts';
 import { type NamingClient, namingClient } from '../naming/client.ts';
 import { keepRegistered } from '../naming/registration.ts';
 import { restNamingClient } from '../naming/rest-client.ts';
@@ -63,6 +64,8 @@ export interface Member {
   readonly port: number;
   readonly ownerPlace: string;
   readonly bus: Bus;
+  /** Resolves when there is a broker, and others can call this member over it. @throws Failure, as `Bus.ready` */
+  ready(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -128,7 +131,12 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     revocations.start();
     const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
     ends.push(() => renewal.close());
-    return { id: keys.id, name, account, port: daemon.port, ownerPlace: daemon.ownerPlace, bus, close };
+    const { port, ownerPlace, served } = daemon;
+    const ready = async (signal: AbortSignal): Promise<void> => {
+      await bus.ready(signal);
+      await Promise.race([served, aborted(signal)]);
+    };
+    return { id: keys.id, name, account, port, ownerPlace, bus, ready, close };
   } catch (error) {
     await close();
     throw error;

@@ -75,7 +75,7 @@ export async function startMembers(
         },
       );
       started.push({ name, dataDir: home, member });
-      await member.bus.ready(signal);
+      await member.ready(signal);
     }
   } catch (error) {
     await closeMembers(started);

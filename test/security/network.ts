@@ -29,7 +29,7 @@ export interface Network {
   readonly directory: Person;
   readonly proxy: Person;
   /** @param hosts chats that it may serve */
-  addMember(services?: readonly string[], hosts?: readonly string[]): Promise<Person>;
+  addMember(services?: readonly string[], hosts?: readonly string[], id?: MemberId): Promise<Person>;
   addInvite(): Promise<Person>;
   close(): Promise<void>;
 }
@@ -63,8 +63,7 @@ export async function startNetwork(services: readonly string[], chats: readonly 
     accounts,
     directory,
     proxy,
-    addMember: (granted = [], hosts = []) => {
-      const id = randomHex(64) as MemberId;
+    addMember: (granted = [], hosts = [], id = randomHex(64) as MemberId) => {
       return add(id, hash => memberAccount(id, hash, granted, hosts));
     },
     addInvite: () => add('', hash => inviteAccount(randomHex(16), hash)),

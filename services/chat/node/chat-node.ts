@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Beat } from '../../../proto/gen/warren/chat/v1/hand_over.ts';
-import type { Consumer, Delivery } from '../../bus/bus.ts';
+import type { Bus, Consumer, Delivery } from '../../bus/bus.ts';
 import type { MemberHost } from '../../bus/hosted.ts';
 import { keepConsuming } from '../../bus/keep-consuming.ts';
 import { type StreamEntry, tailStream } from '../../bus/stream-tail.ts';
 import { chatLive, chatLog, type QueueSpec } from '../../bus/topology.ts';
-import { messageOf } from '../../lib/failure.ts';
+import { Failure, messageOf } from '../../lib/failure.ts';
 import { brokerAccountOf, type MemberId, memberOfBrokerAccount } from '../../lib/identity/member-id.ts';
 import { randomHex } from '../../lib/random.ts';
 import type { ChatStore } from '../chat-store.ts';
@@ -58,7 +58,7 @@ export interface ChatNodeOptions {
  * The broker leaves the input with one that is frozen until it misses two of these: so much longer than a lease may nobody be served. On
  * connections of its own, since one that stands still for so long by accident loses them.
  */
-const inputHeartbeatSeconds = 1;
+const heartbeatSeconds = 1;
 const tickMs = 50;
 /** How often the state is written to the disk, in entries read. */
 const snapshotEvery = 2_000;
@@ -89,8 +89,14 @@ export class ChatNode {
   readonly #onMode = new Set<(mode: ServerMode) => void>();
   /** Publishes of inputs end with the connection: the client says them again on the next one. */
   #connection = new AbortController();
+  /** What only the server says and takes: with the rights of a host, and a short heartbeat. */
+  readonly #serverBus: Bus;
+  #isOpening = false;
   #isStarted = false;
+  /** The broker has not refused it the input. */
+  #isHost = true;
   #isDraining = false;
+  #isClosing = false;
   #readSince = 0;
 
   constructor(needs: ChatNodeNeeds, options: ChatNodeOptions) {
@@ -107,11 +113,12 @@ export class ChatNode {
     );
     const random32 = (): number => randomInt(2 ** 32);
     this.#client = new ChatClient({ self, log: this.log, isAuthentic, random32 }, store.items());
-    const inputBus = host.openBus('chat', { heartbeatSeconds: inputHeartbeatSeconds });
-    this.#ends.push(() => inputBus.close(200));
+    this.#serverBus = host.openBus('chat', { heartbeatSeconds });
+    this.#ends.push(() => this.#serverBus.close(200));
     this.#input = new InputChannel({
-      ...{ bus: inputBus, chat, kind: host.queueType, prefetch: server.prefetch },
+      ...{ bus: this.#serverBus, chat, kind: host.queueType, prefetch: server.prefetch },
       onDelivery: (channel, tag, delivery) => this.#delivered(channel, tag, delivery),
+      onRefused: () => this.#mayNotHost(),
       onClosed: channel => this.#toServer({ kind: 'channel-closed', channel, now: this.#now }),
     });
     this.#naming = new NamingEdge({
@@ -161,6 +168,7 @@ export class ChatNode {
       this.#toServer({ kind: 'migrate', now: this.#now });
       await this.#left();
     }
+    this.#isClosing = true;
     this.#connection.abort();
     for (const end of this.#ends.splice(0).reverse()) await end();
     await this.#naming.close();
@@ -186,8 +194,26 @@ export class ChatNode {
     this.#connection = new AbortController();
     // One for each input on its way.
     setMaxListeners(0, this.#connection.signal);
-    if (!this.#isStarted) this.#start();
-    this.#toClient({ kind: 'connected', now: this.#now });
+    if (this.#isStarted) return this.#toClient({ kind: 'connected', now: this.#now });
+    if (this.#isOpening) return;
+    this.#isOpening = true;
+    // What the server wants first is to consume: that has to be possible.
+    this.#serverBus.ready().then(
+      () => this.#follow(),
+      () => {
+        this.#isOpening = false;
+      },
+    );
+  }
+
+  #follow(): void {
+    if (this.#isClosing) return;
+    const from = this.log.state.offset < 0 ? 'first' : BigInt(this.log.nextOffset);
+    const { bus } = this.#needs.host;
+    const tail = tailStream(bus, chatLog(this.#options.chat), entry => this.#tailed(entry), { from });
+    this.#ends.push(() => tail.close());
+    // Not before there is a log: what is said to a chat that the network does not have is lost.
+    void tail.begun.then(() => this.#begin());
   }
 
   #disconnected(): void {
@@ -195,15 +221,14 @@ export class ChatNode {
     if (this.#isStarted) this.#toClient({ kind: 'disconnected' });
   }
 
-  #start(): void {
+  #begin(): void {
+    if (this.#isStarted || this.#isClosing) return;
     const { bus } = this.#needs.host;
     const { chat } = this.#options;
     this.#isStarted = true;
     this.#toServer({ kind: 'start', now: this.#now });
     this.#toClient({ kind: 'start', now: this.#now });
-    const tail = tailStream(bus, chatLog(chat), entry => this.#tailed(entry), {
-      from: this.log.state.offset < 0 ? 'first' : BigInt(this.log.nextOffset),
-    });
+    if (bus.state === 'up' || bus.state === 'blocked') this.#toClient({ kind: 'connected', now: this.#now });
     const told: Consumer = keepConsuming(bus, () =>
       bus.consume(handOvers, delivery => this.#handOver(delivery), {
         noAck: true,
@@ -220,11 +245,12 @@ export class ChatNode {
       this.#toServer({ kind: 'tick', now: this.#now });
       this.#toClient({ kind: 'tick', now: this.#now });
     }, tickMs);
-    this.#ends.push(() => Promise.all([tail, told, beats].map(each => each.close())));
+    this.#ends.push(() => Promise.all([told, beats].map(each => each.close())));
     this.#ends.push(() => clearInterval(ticks));
   }
 
   #tailed({ offset, userId, type, body, isStray }: StreamEntry): void {
+    this.#begin();
     const isEntry = isStray !== true && type === 'warren.chat.v1.Entry';
     const decoded = isEntry ? decodeEntry(body, this.#options.chat) : undefined;
     this.#reads(
@@ -286,13 +312,21 @@ export class ChatNode {
 
   // --- what the machines want
 
+  /** Its account is none of those that may: it reads and speaks, and serves never. */
+  #mayNotHost(): void {
+    if (!this.#isHost) return;
+    this.#isHost = false;
+    this.#needs.host.log(`chat ${this.#options.chat}: this member may not serve it (directory.chat_hosts)`);
+  }
+
   #toServer(event: ServerEvent): void {
+    if (!this.#isStarted || !this.#isHost) return;
     for (const effect of this.#server.handle(event)) this.#serverEffect(effect);
   }
 
   #serverEffect(effect: ServerEffect): void {
     const { host } = this.#needs;
-    const { bus } = host;
+    const bus = this.#serverBus;
     const { chat } = this.#options;
     switch (effect.kind) {
       case 'append':
@@ -331,13 +365,15 @@ export class ChatNode {
   }
 
   #append(entry: Entry): void {
-    const { bus, now, warn } = this.#needs.host;
+    const { now, warn } = this.#needs.host;
     const { chat } = this.#options;
     const body = encodeEntry(entry, now());
-    // What is refused is not seen, and the server steps down.
-    bus
-      .publish({ type: 'warren.chat.v1.Entry', key: `log.${chat}`, body })
-      .catch(error => warn(`chat ${chat}: the log does not take an entry: ${messageOf(error)}`));
+    // What is not taken is not seen, and the server steps down.
+    this.#serverBus.publish({ type: 'warren.chat.v1.Entry', key: `log.${chat}`, body }).catch(error => {
+      if (error instanceof Failure && error.code === 'BUS_REFUSED') this.#mayNotHost();
+      else if (this.#isHost && !this.#isClosing)
+        warn(`chat ${chat}: the log does not take an entry: ${messageOf(error)}`);
+    });
   }
 
   #toClient(event: ClientEvent): void {
@@ -368,7 +404,7 @@ export class ChatNode {
 
   #standing(): Standing | undefined {
     const { epoch, migrationId, offset } = this.log.state;
-    if (!this.isConnected || this.log.isLost || epoch === 0) return undefined;
+    if (!this.isConnected || !this.#isHost || this.log.isLost || epoch === 0) return undefined;
     const common = { addresses: this.#needs.host.addresses(), logOffset: Math.max(0, offset) };
     if (this.mode === 'active') return { ...common, role: 'active', epoch, migrationId };
     return { ...common, role: 'latent', isDraining: this.#isDraining };

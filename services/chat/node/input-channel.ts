@@ -7,6 +7,8 @@ export interface InputChannelNeeds {
   readonly kind: QueueKind;
   readonly prefetch: number;
   readonly onDelivery: (channel: number, tag: number, delivery: Delivery) => void;
+  /** This member has not the right. */
+  readonly onRefused: () => void;
   /** It is closed: as it was told to, or by the broker, or because the connection went, or it could not be opened. Once for each. */
   readonly onClosed: (channel: number) => void;
 }
@@ -43,11 +45,18 @@ export class InputChannel {
         onDelivery(channel, tag, delivery);
       });
     const ended = (): void => this.#ended(open);
-    bus.consume(queue, take, { prefetch, bindings: () => bindings, ending: 'channel', onEnd: ended }).then(consumer => {
-      open.consumer = consumer;
-      // Closed while it was being opened.
-      if (this.#open !== open) void consumer.close().then(ended);
-    }, ended);
+    const options = { prefetch, bindings: () => bindings, ending: 'channel', onEnd: ended } as const;
+    bus.consume(queue, take, options).then(
+      consumer => {
+        open.consumer = consumer;
+        // Closed while it was being opened.
+        if (this.#open !== open) void consumer.close().then(ended);
+      },
+      error => {
+        if (isRefusal(error)) this.#needs.onRefused();
+        ended();
+      },
+    );
   }
 
   ack(channel: number, tag: number): void {
@@ -73,4 +82,8 @@ export class InputChannel {
     if (this.#open === open) this.#open = undefined;
     this.#needs.onClosed(open.channel);
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 403;
 }
