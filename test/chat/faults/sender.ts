@@ -3,7 +3,7 @@ import { messageText, type Said } from './judge.ts';
 import type { MemberOnHost } from './member-on-host.ts';
 
 /** How many it says before it waits until the last of them stands in the log: what waits is bounded. */
-const awaitedEvery = 20;
+const awaitedEvery = 100;
 const patienceMs = 300_000;
 /** The daemon's answer is that it has not taken it. */
 const notTaken = new Set(['CHAT_FULL', 'CHAT_REQUEST']);
