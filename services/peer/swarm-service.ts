@@ -1,5 +1,4 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
-import { largePassed } from '../bus/large-messages.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
@@ -9,7 +8,7 @@ import type { Contents } from './contents.ts';
 import type { Limits } from './limits.ts';
 import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
-import { collectBytes, type SwarmService } from './piece-frame.ts';
+import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
 import { mostSmallIds, readSmall } from './small-contents.ts';
@@ -98,7 +97,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           if (!(await paced(frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
-          largePassed(frame.data.length, collectBytes);
         }
       } catch (error) {
         throw asAnswer(error, source === undefined);
@@ -122,7 +120,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           const bytes = answer.reduce((sum, { data }) => sum + data.length, 0);
           if (!(await paced(bytes, signal))) return;
           yield { contents: answer };
-          largePassed(bytes, collectBytes);
         }
       } finally {
         release();
