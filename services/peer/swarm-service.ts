@@ -20,6 +20,8 @@ const mostFrameBytes = 256 * 1024;
 /** Pieces are sent to so many calls at a time, of one member and in all. */
 const uploadsOfOne = 32;
 const uploadsAtOnce = 128;
+/** A call for small contents holds as much memory as so many for pieces. */
+const smallCalls = 4;
 const watchMs = 50;
 const mostOthers = 64;
 
@@ -38,17 +40,17 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
   const memory = new PieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
-  const takeSlot = (member: string): (() => void) => {
+  const takeSlot = (member: string, calls = 1): (() => void) => {
     const own = uploads.get(member) ?? 0;
-    if (own >= uploadsOfOne || uploading >= uploadsAtOnce)
+    if (own + calls > uploadsOfOne || uploading + calls > uploadsAtOnce)
       throw new CallFailure('RESOURCE_EXHAUSTED', 'PEER_BUSY', 'as much as can be is being sent', {
         retryAfterMs: 1_000,
       });
-    uploads.set(member, own + 1);
-    uploading++;
+    uploads.set(member, own + calls);
+    uploading += calls;
     return () => {
-      uploading--;
-      const left = (uploads.get(member) ?? 1) - 1;
+      uploading -= calls;
+      const left = (uploads.get(member) ?? calls) - calls;
       if (left > 0) uploads.set(member, left);
       else uploads.delete(member);
     };
@@ -111,7 +113,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       const member = memberOf(caller);
       if (ids.length > mostSmallIds)
         throw new CallFailure('OUT_OF_RANGE', 'PEER_REQUEST', 'too much is asked for at once');
-      const release = takeSlot(member);
+      const release = takeSlot(member, smallCalls);
       const { signal } = caller;
       try {
         // Under a limit an answer is to come every second or so, or the receiver takes us for stalled.
