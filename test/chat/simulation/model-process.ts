@@ -162,6 +162,8 @@ export class ModelProcess {
     this.isFrozen = false;
     const inbox = this.#inbox;
     this.#inbox = [];
+    // Whether the timers or the sockets come first.
+    if (this.#isStarted && this.#world.random() < 0.5) this.#toServer({ kind: 'tick', now: this.#now });
     for (const act of inbox) this.#receive(act);
   }
 
@@ -392,8 +394,8 @@ export class ModelProcess {
       case 'refused':
         this.disk.outbox.delete(effect.id);
         return this.#world.onOutcome(this, effect);
-      case 'full':
-        return;
+      case 'turned-away':
+        throw new Error(`turned away: ${effect.reason}`);
     }
   }
 
