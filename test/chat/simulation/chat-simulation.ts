@@ -185,7 +185,12 @@ export async function simulateChat(
       );
     if (meaning.kind === 'epoch' && oracle.owners[meaning.epoch] !== meaning.owner)
       fail(`${process.name} sees epoch ${meaning.epoch} owned by ${nameOf(meaning.owner)}`);
-    if (meaning.kind === 'epoch' && !meaning.migrationId.startsWith(`${nameOf(meaning.owner)}.`)) counts.migrations++;
+    if (
+      meaning.kind === 'epoch' &&
+      /^[A-G]\./.test(meaning.migrationId) &&
+      meaning.migrationId[0] !== nameOf(meaning.owner)
+    )
+      counts.migrations++;
   }
   const shown = new Map<ModelProcess, number>();
   function onShown(process: ModelProcess, seq: number, logged: Logged): void {
@@ -290,14 +295,16 @@ export async function simulateChat(
       return false;
     });
   }
-  /** What somebody who has no right to might append. */
+  /** What somebody who has no right to might append, or a claim that comes late. */
   function intrude(): void {
     const process = pick(processes);
     if (process === undefined) return;
     const { epoch } = oracle;
+    const minN = 0;
+    if (chance(0.4) && epoch > 0)
+      return broker.append(process.member, { kind: 'epoch', epoch: epoch + 1, migrationId: 'late', minN });
     const bad = pick([epoch, epoch - 1, epoch + 2, 1 + below(epoch + 1)]) ?? 0;
     if (bad < 1 || bad === epoch + 1) return;
-    const minN = 0;
     if (chance(0.5)) return broker.append(process.member, { kind: 'epoch', epoch: bad, migrationId: 'wrong', minN });
     if (bad === epoch && process.member === oracle.owner) return;
     broker.append(process.member, { kind: 'opens', epoch: bad, seq: oracle.counted.length + 1 });
@@ -318,7 +325,7 @@ export async function simulateChat(
     else if (luck < 0.5) freeze(victim);
     else if (luck < 0.75) cut(victim);
     else if (luck < 0.82) restartBroker();
-    else if (luck < 0.9) restartNaming();
+    else if (luck < 0.88) restartNaming();
     else intrude();
   }
 
