@@ -38,6 +38,8 @@ interface Source {
   contact: Contact;
   link: MemberLink | undefined;
   client: Client<SwarmService> | undefined;
+  /** In use. */
+  readonly lanes: Set<number>;
   isThere: boolean;
   banned: string | undefined;
   detail: string;
@@ -97,7 +99,7 @@ export class PullSources {
     }
     if (this.#sources.size >= mostSources || (isHearsay && !this.#hearsMore)) return;
     const source: Source = {
-      ...{ contact, link: undefined, client: undefined, isThere: false, banned: undefined },
+      ...{ contact, link: undefined, client: undefined, lanes: new Set(), isThere: false, banned: undefined },
       ...{ detail: '', relayed: 0, isHearsay, turn: new AbortController() },
     };
     this.#sources.set(contact.memberId, source);
@@ -146,12 +148,15 @@ export class PullSources {
     if (source?.client === undefined || source.link === undefined)
       throw new CallFailure('UNAVAILABLE', 'PEER_AWAY', 'there is no way to it now');
     const isRelayed = source.link.way === 'broker';
+    let lane = 0;
+    while (source.lanes.has(lane)) lane++;
+    source.lanes.add(lane);
     const request = {
       ...{ fileId: this.#needs.id, runs: [run], transferId: this.#needs.transferId },
       frameBytes: isRelayed ? relayedFrameBytes : 0,
     };
     try {
-      for await (const frame of source.client.fetchPieces(request, { signal })) {
+      for await (const frame of source.link.client(swarmService, lane).fetchPieces(request, { signal })) {
         if (isRelayed) source.relayed += frame.data.length;
         yield frame;
         largePassed(frame.data.length, collectBytes);
@@ -159,6 +164,8 @@ export class PullSources {
     } catch (error) {
       if (!signal.aborted) source.detail = messageOf(error);
       throw error;
+    } finally {
+      source.lanes.delete(lane);
     }
   }
 

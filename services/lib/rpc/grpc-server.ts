@@ -51,8 +51,9 @@ export function addService(
         try {
           const answers = handler(call.request as never, callerOf(call, abort)) as AsyncIterable<unknown>;
           for await (const answer of answers) {
+            if (!abort.aborted) await written(call, answer, abort, stalledMs);
+            // Given up, it may not be copied yet: the next one is not to be asked for.
             if (abort.aborted) return;
-            if (!call.write(answer)) await drained(call, abort, stalledMs);
           }
           call.end();
         } catch (error) {
@@ -125,13 +126,15 @@ function abortWith(call: UnaryCall | StreamCall): AbortSignal {
   return controller.signal;
 }
 
-/** @throws CallFailure DEADLINE_EXCEEDED when the other side takes nothing for `stalledMs` */
-async function drained(call: StreamCall, abort: AbortSignal, stalledMs: number): Promise<void> {
-  if (abort.aborted) return;
+/**
+ * One answer at a time: when the next one is asked for, this one has been copied, and its memory may be used again; and what waits here
+ * waits in few large buffers, which V8 would have to collect.
+ * @throws CallFailure DEADLINE_EXCEEDED when the other side takes nothing for `stalledMs`
+ */
+async function written(call: StreamCall, answer: unknown, abort: AbortSignal, stalledMs: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const go = (): void => {
       clearTimeout(stalled);
-      call.off('drain', go);
       abort.removeEventListener('abort', go);
       resolve();
     };
@@ -144,8 +147,8 @@ async function drained(call: StreamCall, abort: AbortSignal, stalledMs: number):
             );
             go();
           }, stalledMs);
-    call.once('drain', go);
     abort.addEventListener('abort', go);
+    call.write(answer, go);
   });
 }
 
