@@ -472,6 +472,13 @@ describe('a latent', () => {
     expect(bench.server.mode).toBe('active');
   });
 
+  test('declines what it is asked from an epoch that it has not read of', () => {
+    const bench = latent();
+    bench.hears(carol, { kind: 'stand-by' }, { epoch: 9, migrationId: 'm1' });
+    expect(bench.of('hand-over')).toMatchObject([{ to: carol, message: { step: { kind: 'declined' } } }]);
+    expect(bench.server.mode).toBe('latent');
+  });
+
   test('does not wait for long for what the frozen one has appended last', () => {
     const bench = latent();
     bench.hears(bob, { kind: 'stand-by' }, invitation);
