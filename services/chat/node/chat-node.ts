@@ -27,13 +27,16 @@ export interface ChatNodeNeeds {
   /** How the log stands is about to be written down: @returns whether all that was read before is kept elsewhere as far as it must be */
   readonly onKeep: () => boolean;
   /** Something this member has said stands in the log, or does not and will not. */
-  readonly onOutcome: (effect: Extract<ClientEffect, { kind: 'written' | 'refused' | 'full' }>) => void;
+  readonly onOutcome: (effect: Extract<ClientEffect, { kind: 'written' | 'refused' }>) => void;
 }
 
 export interface ChatNodeOptions {
   readonly chat: string;
   readonly server: ServerOptions;
 }
+
+/** Why something was not taken. */
+export type TurnedAway = Extract<ClientEffect, { kind: 'turned-away' }>['reason'];
 
 const tickMs = 50;
 /** How often the state is written to the disk, in entries read. */
@@ -56,6 +59,8 @@ export class ChatNode {
   #isStarted = false;
   #isClosing = false;
   #readSince = 0;
+  #reading = 0;
+  #turnedAway: TurnedAway | undefined;
 
   constructor(needs: ChatNodeNeeds, { chat, server: options }: ChatNodeOptions) {
     const { host, store, naming } = needs;
@@ -92,11 +97,11 @@ export class ChatNode {
     return this.#isStarted && (state === 'up' || state === 'blocked');
   }
 
-  /** @returns the item's id, by which its outcome is told; undefined: too much is on its way */
-  say(operation: Operation): number | undefined {
-    const before = this.#client.lastId;
+  /** @returns the item's id, by which its outcome is told; or why it was not taken */
+  say(operation: Operation): { readonly item: number } | { readonly turnedAway: TurnedAway } {
+    this.#turnedAway = undefined;
     this.#toClient({ kind: 'say', operation, sentAtMs: this.#needs.host.now(), now: this.#now });
-    return this.#client.lastId > before ? this.#client.lastId : undefined;
+    return this.#turnedAway === undefined ? { item: this.#client.lastId } : { turnedAway: this.#turnedAway };
   }
 
   /** How many members are there, this one included. */
@@ -172,13 +177,17 @@ export class ChatNode {
   }
 
   #reads(reads: readonly Read[]): void {
+    this.#reading++;
     for (const read of reads) {
       this.#needs.onRead(read);
       this.#server.read(read);
       this.#toClient({ kind: 'read', read, now: this.#now });
       this.#readSince++;
-      if (read.kind === 'cut' || this.#readSince >= snapshotEvery) this.#keep();
+      if (read.kind === 'cut') this.#readSince = snapshotEvery;
     }
+    this.#reading--;
+    // Not before all are done with: the reader is ahead of what was done about them.
+    if (this.#reading === 0 && this.#readSince >= snapshotEvery) this.#keep();
   }
 
   #keep(): void {
@@ -213,8 +222,9 @@ export class ChatNode {
       case 'refused':
         store.remove(effect.id);
         return onOutcome(effect);
-      case 'full':
-        return onOutcome(effect);
+      case 'turned-away':
+        this.#turnedAway = effect.reason;
+        return;
     }
   }
 

@@ -3,6 +3,7 @@ import type { Bus, Consumer, Delivery } from '../../bus/bus.ts';
 import type { MemberHost } from '../../bus/hosted.ts';
 import { keepConsuming } from '../../bus/keep-consuming.ts';
 import { chatLive, type QueueSpec } from '../../bus/topology.ts';
+import { AttemptLimiter } from '../../lib/attempt-limiter.ts';
 import { Failure, messageOf } from '../../lib/failure.ts';
 import { brokerAccountOf, type MemberId, memberOfBrokerAccount } from '../../lib/identity/member-id.ts';
 import { randomHex } from '../../lib/random.ts';
@@ -36,6 +37,8 @@ export interface ServerEdgeNeeds {
  * connections of its own, since one that stands still for so long by accident loses them.
  */
 const heartbeatSeconds = 1;
+/** What is told to whoever runs the daemon: so many at once, and then one each few seconds. */
+const lines = { burst: 50, refillMs: 3_000, maxKeys: 1 };
 /** For handing over, when it is to end. */
 const handOverMs = 1_500;
 
@@ -56,6 +59,7 @@ export class ServerEdge {
   readonly #input: InputChannel;
   readonly #naming: NamingEdge;
   readonly #consumers: Consumer[] = [];
+  readonly #lines = new AttemptLimiter(lines);
   readonly #onMode = new Set<(mode: ServerMode) => void>();
   #isStarted = false;
   /** The broker has not refused it. */
@@ -185,7 +189,7 @@ export class ServerEdge {
   }
 
   #act(effect: ServerEffect): void {
-    const { host, chat, onAdopt } = this.#needs;
+    const { chat, onAdopt } = this.#needs;
     switch (effect.kind) {
       case 'append':
         return this.#append(effect.entry);
@@ -218,12 +222,19 @@ export class ServerEdge {
       case 'mode':
         if (effect.mode === 'active' || effect.mode === 'latent') this.#naming.tell();
         for (const look of [...this.#onMode]) look(effect.mode);
-        return host.log(`chat ${chat}: ${effect.mode}, ${effect.why}`);
+        return this.#say(`${effect.mode}, ${effect.why}`);
       case 'purge':
         return;
       case 'say':
-        return host.log(`chat ${chat}: ${effect.line}`);
+        return this.#say(effect.line);
     }
+  }
+
+  /** What strangers do is not to fill a log. */
+  #say(line: string): void {
+    if (this.#lines.waitMs('', this.#now) > 0) return;
+    this.#lines.take('', this.#now);
+    this.#needs.host.log(`chat ${this.#needs.chat}: ${line}`);
   }
 
   #append(entry: Entry): void {
