@@ -70,6 +70,7 @@ const core = [
   'services/chat/core/hand-over.ts',
   'services/chat/core/input-channel.ts',
   'services/chat/core/intake.ts',
+  'services/chat/core/operation-bounds.ts',
   'services/chat/core/owner-watch.ts',
   'services/chat/core/rate.ts',
   'services/chat/core/rooms.ts',

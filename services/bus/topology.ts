@@ -268,7 +268,7 @@ export const directoryTransfers: QueueSpec = {
 
 /** Bytes of a chat's log that are kept at most, and after which it begins a new segment: only whole ones are cut off. */
 export const chatLogBytes = 256 * 1024 * 1024;
-export const chatSegmentBytes = 8 * 1024 * 1024;
+export const chatSegmentBytes = 4 * 1024 * 1024;
 
 /** What is said to the server of a chat, which is its single active consumer; the others that could serve it stand by. */
 export function chatIn(chat: string, kind: QueueKind): BoundQueue {

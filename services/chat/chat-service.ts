@@ -52,10 +52,10 @@ export function createChatService(needs: ChatServiceNeeds): Handlers<typeof Chat
   };
 
   const say = (operation: Operation): number => {
-    const item = node.say(operation);
-    if (item === undefined)
-      throw new CallFailure('RESOURCE_EXHAUSTED', 'CHAT_FULL', 'too much waits to be written: try again later');
-    return item;
+    const said = node.say(operation);
+    if ('item' in said) return said.item;
+    if (said.turnedAway !== 'outbox-full') throw wrong(refusals[said.turnedAway]);
+    throw new CallFailure('RESOURCE_EXHAUSTED', 'CHAT_FULL', 'too much waits to be written: try again later');
   };
   /** @returns its seq @throws CallFailure CHAT_REFUSED, CHAT_WAITING */
   const written = async (operation: Operation, { signal }: Caller): Promise<{ item: number; seq: number }> => {

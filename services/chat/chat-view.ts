@@ -70,8 +70,7 @@ export class ChatView {
     this.#keepSoon();
   }
 
-  outcome(effect: Extract<ClientEffect, { kind: 'written' | 'refused' | 'full' }>): void {
-    if (effect.kind === 'full') return;
+  outcome(effect: Extract<ClientEffect, { kind: 'written' | 'refused' }>): void {
     const { id: item } = effect;
     const isForged = effect.kind === 'refused' && effect.reason === 'forged';
     const refusal =
@@ -96,6 +95,7 @@ export class ChatView {
         void this.#needs.names.learn(sender);
         return;
       case 'unknown':
+      case 'oversized':
         return;
       default:
         return this.feed.tell({ $case: 'room', value: this.#changed(sender, operation) });
@@ -104,7 +104,7 @@ export class ChatView {
 
   #changed(
     sender: MemberId,
-    operation: Exclude<Input['operation'], { kind: 'message' | 'begin' | 'unknown' }>,
+    operation: Exclude<Input['operation'], { kind: 'message' | 'begin' | 'unknown' | 'oversized' }>,
   ): RoomChanged {
     const { room, kind } = operation;
     const words = { create: 'created', join: 'joined', leave: 'left', topic: 'topic', kick: 'kicked', give: 'given' };

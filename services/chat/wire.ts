@@ -4,19 +4,10 @@ import {
   Refusal,
   Said as SaidMessage,
 } from '../../proto/gen/warren/chat/v1/log.ts';
-import type { MemberId } from '../lib/identity/member-id.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-wire.ts';
-import {
-  isRoomName,
-  maxChatName,
-  maxEntry,
-  maxFileName,
-  maxMentions,
-  maxSaid,
-  maxText,
-  maxTopic,
-} from './core/bounds.ts';
+import { maxChatName, maxEntry, maxSaid } from './core/bounds.ts';
 import type { Entry, Input, InputPlace, Operation, Proof, ServerRefusal } from './core/entry.ts';
+import { problemOf } from './core/operation-bounds.ts';
 import { asBuffer, decodeMember, encodeMember, isMigrationId, reading } from './octets.ts';
 
 /**
@@ -90,7 +81,8 @@ function entryOf(epoch: number, seq: number, content: Content, chat: string): En
   switch (content.$case) {
     case 'input': {
       const input = inputOf(content.value, chat);
-      return input && { kind: 'input', epoch, seq, input };
+      if (input === undefined || input.operation.kind === 'oversized') return undefined;
+      return { kind: 'input', epoch, seq, input };
     }
     case 'refused': {
       const { session, counter, reason: number } = content.value;
@@ -158,54 +150,44 @@ function encodeOperation(operation: Operation): OperationMessage | undefined {
     case 'give':
       return { $case: 'give', value: { room: operation.room, member: encodeMember(operation.member) } };
     case 'unknown':
+    case 'oversized':
       return undefined;
   }
 }
 
+/** `oversized`: the sender is to hear of it. @returns undefined: it says nothing that could be done */
 function decodeOperation(message: OperationMessage | undefined): Operation | undefined {
-  if (message === undefined) return { kind: 'unknown' };
-  if (message.$case === 'begin') return { kind: 'begin' };
-  const { room } = message.value;
-  if (!isRoomName(room)) return undefined;
-  switch (message.$case) {
-    case 'message':
-      return decodeMessage(room, message.value);
-    case 'create':
-    case 'topic': {
-      const { topic } = message.value;
-      return octetsOf(topic) > maxTopic ? undefined : { kind: message.$case, room, topic };
+  const operation = operationOf(message);
+  return operation === undefined || problemOf(operation) === undefined ? operation : { kind: 'oversized' };
+}
+
+function operationOf(message: OperationMessage | undefined): Operation | undefined {
+  switch (message?.$case) {
+    case undefined:
+      return { kind: 'unknown' };
+    case 'begin':
+      return { kind: 'begin' };
+    case 'message': {
+      const { room, text, mentions: octets, file } = message.value;
+      if (file !== undefined && !/^[0-9a-f]{64}$/.test(file.fileId)) return undefined;
+      const mentions = octets.flatMap(each => decodeMember(each) ?? []);
+      if (mentions.length < octets.length) return undefined;
+      return { kind: 'message', room, text, mentions, ...(file === undefined ? {} : { file }) };
     }
+    case 'create':
+    case 'topic':
+      return { kind: message.$case, room: message.value.room, topic: message.value.topic };
     case 'join':
     case 'leave':
-      return { kind: message.$case, room };
+      return { kind: message.$case, room: message.value.room };
     case 'kick':
     case 'give': {
       const member = decodeMember(message.value.member);
-      return member && { kind: message.$case, room, member };
+      return member && { kind: message.$case, room: message.value.room, member };
     }
     case 'mute': {
       const member = decodeMember(message.value.member);
-      return member && { kind: 'mute', room, member, isMuted: message.value.isMuted };
+      return member && { kind: 'mute', room: message.value.room, member, isMuted: message.value.isMuted };
     }
   }
-}
-
-function decodeMessage(
-  room: string,
-  { text, mentions: octets, file }: Extract<OperationMessage, { $case: 'message' }>['value'],
-): Operation | undefined {
-  if (octetsOf(text) > maxText || octets.length > maxMentions) return undefined;
-  const mentions: MemberId[] = [];
-  for (const each of octets) {
-    const member = decodeMember(each);
-    if (member === undefined) return undefined;
-    mentions.push(member);
-  }
-  if (file === undefined) return { kind: 'message', room, text, mentions };
-  if (!/^[0-9a-f]{64}$/.test(file.fileId) || octetsOf(file.name) > maxFileName) return undefined;
-  return { kind: 'message', room, text, mentions, file };
-}
-
-function octetsOf(text: string): number {
-  return Buffer.byteLength(text);
 }

@@ -57,6 +57,8 @@ interface SmallTask extends Task, SmallWanted {
   readonly entry: ListingEntry;
 }
 
+/** So that another download has room at the same source. */
+const batchesAtOnce = 3;
 /** Of a batch, beside `mostSmallIds`. What a listing has is not known before. */
 const batchBytes = 8 * 1024 * 1024;
 const guessedListingBytes = 32 * 1024;
@@ -75,6 +77,7 @@ export class Download implements OwnTransfer {
   readonly #gave = new Map<string, SourceProgress>();
   readonly #small: SmallPulls;
   #smallTasks: SmallTask[] = [];
+  #batches = 0;
   #pausing = new AbortController();
   #tasks: Task[];
   #isPaused: boolean;
@@ -238,12 +241,20 @@ export class Download implements OwnTransfer {
       while (running.size < filesAtOnce && !(this.#isPaused && this.#kind === 'folder')) {
         const task = this.#tasks.pop();
         const batch = task === undefined ? this.#nextBatch() : [];
-        if (task === undefined && batch.length === 0) break;
+        if (task === undefined && batch.length === 0) {
+          // All of it is known here, and goes the ordinary way.
+          if (this.#tasks.length > 0) continue;
+          break;
+        }
+        this.#batches += Math.sign(batch.length);
         const act = (task === undefined ? this.#obtainSmall(batch) : this.#obtain(task))
           .catch(error => {
             failure ??= { error };
           })
-          .finally(() => running.delete(act));
+          .finally(() => {
+            this.#batches -= Math.sign(batch.length);
+            running.delete(act);
+          });
         running.add(act);
       }
       if (running.size > 0) await Promise.race(running);
@@ -262,6 +273,7 @@ export class Download implements OwnTransfer {
     const { pulls, place } = this.#needs;
     const batch = new Map<ContentId, SmallTask>();
     let bytes = 0;
+    if (this.#batches >= batchesAtOnce) return [];
     while (batch.size < mostSmallIds && bytes < batchBytes) {
       const task = this.#smallTasks.pop();
       if (task === undefined) break;

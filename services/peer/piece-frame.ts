@@ -8,9 +8,6 @@ export interface PieceFrame {
   readonly data: Uint8Array;
 }
 
-/** Buffers of frames are collected when so many bytes have gone: some are on their way in and out all the time. */
-export const collectBytes = 4 * 2 ** 20;
-
 /** Three tags of a byte, three numbers of at most five. */
 export const headroomBytes = 18;
 

@@ -129,8 +129,8 @@ export class PieceMemory {
   }
 }
 
-/** A piece in frames of the usual 256 KiB. */
-const fullBytes = pieceBytes + 4 * headroomBytes;
+/** A piece in frames of 16 KiB or more. */
+const fullBytes = pieceBytes + 64 * headroomBytes;
 const keptPieces = 16;
 
 interface FramedPiece {

@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Holding, type SourceProgress, SourceState } from '../../proto/gen/warren/peer/v1/peer.ts';
 import type { MemberHost, MemberLink } from '../bus/hosted.ts';
-import { largePassed } from '../bus/large-messages.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
@@ -13,7 +12,7 @@ import type { FilePull } from './file-pull.ts';
 import type { Contact, Locator } from './locator.ts';
 import { type ContentId, pieceCount } from './merkle.ts';
 import type { PieceFrame, SwarmService } from './piece-frame.ts';
-import { collectBytes, SwarmService as swarmService } from './piece-frame.ts';
+import { SwarmService as swarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 
 /** With what is around it, it goes as one message through the broker (bus/relay/frame.ts). */
@@ -159,7 +158,6 @@ export class PullSources {
       for await (const frame of source.link.client(swarmService, lane).fetchPieces(request, { signal })) {
         if (isRelayed) source.relayed += frame.data.length;
         yield frame;
-        largePassed(frame.data.length, collectBytes);
       }
     } catch (error) {
       if (!signal.aborted) source.detail = messageOf(error);

@@ -1,5 +1,4 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
-import { largePassed } from '../bus/large-messages.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
@@ -9,7 +8,7 @@ import type { Contents } from './contents.ts';
 import type { Limits } from './limits.ts';
 import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
-import { collectBytes, type SwarmService } from './piece-frame.ts';
+import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
 import { mostSmallIds, readSmall } from './small-contents.ts';
@@ -21,6 +20,8 @@ const mostFrameBytes = 256 * 1024;
 /** Pieces are sent to so many calls at a time, of one member and in all. */
 const uploadsOfOne = 32;
 const uploadsAtOnce = 128;
+/** A call for small contents holds as much memory as so many for pieces. */
+const smallCalls = 4;
 const watchMs = 50;
 const mostOthers = 64;
 
@@ -39,17 +40,17 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
   const memory = new PieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
-  const takeSlot = (member: string): (() => void) => {
+  const takeSlot = (member: string, calls = 1): (() => void) => {
     const own = uploads.get(member) ?? 0;
-    if (own >= uploadsOfOne || uploading >= uploadsAtOnce)
+    if (own + calls > uploadsOfOne || uploading + calls > uploadsAtOnce)
       throw new CallFailure('RESOURCE_EXHAUSTED', 'PEER_BUSY', 'as much as can be is being sent', {
         retryAfterMs: 1_000,
       });
-    uploads.set(member, own + 1);
-    uploading++;
+    uploads.set(member, own + calls);
+    uploading += calls;
     return () => {
-      uploading--;
-      const left = (uploads.get(member) ?? 1) - 1;
+      uploading -= calls;
+      const left = (uploads.get(member) ?? calls) - calls;
       if (left > 0) uploads.set(member, left);
       else uploads.delete(member);
     };
@@ -98,7 +99,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           if (!(await paced(frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
-          largePassed(frame.data.length, collectBytes);
         }
       } catch (error) {
         throw asAnswer(error, source === undefined);
@@ -113,7 +113,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       const member = memberOf(caller);
       if (ids.length > mostSmallIds)
         throw new CallFailure('OUT_OF_RANGE', 'PEER_REQUEST', 'too much is asked for at once');
-      const release = takeSlot(member);
+      const release = takeSlot(member, smallCalls);
       const { signal } = caller;
       try {
         // Under a limit an answer is to come every second or so, or the receiver takes us for stalled.
@@ -122,7 +122,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
           const bytes = answer.reduce((sum, { data }) => sum + data.length, 0);
           if (!(await paced(bytes, signal))) return;
           yield { contents: answer };
-          largePassed(bytes, collectBytes);
         }
       } finally {
         release();

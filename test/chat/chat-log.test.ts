@@ -112,6 +112,16 @@ describe('a reader of the log', () => {
     expect(log.snapshot()).toEqual(whole(all).snapshot());
   });
 
+  test('takes no checkpoint from somebody who does not even say to own the epoch', () => {
+    const entries = createEntries(31);
+    const stranger = entries.map(entry => (entry.entry?.kind === 'checkpoint' ? { ...entry, from: bob } : entry));
+    const log = new ChatLog({ isAuthentic });
+    expect(readAll(log, stranger.slice(15))).toEqual([]);
+    const other = whole(entries.slice(0, 31)).snapshot();
+    expect(log.read(logged(31, alice, { kind: 'checkpoint', epoch: 2, seq: 1, snapshot: other }))).toEqual([]);
+    expect(log.read(logged(32, alice, { kind: 'checkpoint', epoch: 1, seq: 1, snapshot: other }))).toHaveLength(3);
+  });
+
   test('holds so many octets while it is lost, and no more', () => {
     const entries = createEntries(60);
     const log = new ChatLog({ isAuthentic }, { maxHeld: 500 });

@@ -9,7 +9,7 @@ import {
   clientDefaults,
   type OutboxItem,
 } from '../../services/chat/core/client-events.ts';
-import type { Entry, Input } from '../../services/chat/core/entry.ts';
+import type { Entry, Input, Operation } from '../../services/chat/core/entry.ts';
 import type { MemberId } from '../../services/lib/identity/member-id.ts';
 import { alice, bob, epoch, logged, message, written } from './entries.ts';
 
@@ -186,9 +186,23 @@ describe('a client', () => {
   test('takes no more than its outbox holds', () => {
     const bench = open({ options: { maxItems: 2 } });
     for (const text of ['one', 'two', 'three']) bench.says(text);
-    expect(bench.of('full')).toHaveLength(1);
+    expect(bench.of('turned-away')).toEqual([{ kind: 'turned-away', reason: 'outbox-full' }]);
     expect(bench.client.size).toBe(2);
   });
+});
+
+test.each<[string, string, Operation]>([
+  ['a text of 8,193 octets', 'size', message('é'.repeat(4_096).concat('x'))],
+  ['a topic of 513 octets', 'size', { kind: 'topic', room: 'lobby', topic: 'x'.repeat(513) }],
+  ['17 mentions', 'size', { kind: 'message', room: 'lobby', text: '', mentions: Array(17).fill(alice) }],
+  ['a room called “Tea Room”', 'room-name', { kind: 'create', room: 'Tea Room', topic: '' }],
+])('a client turns %s away at once', (_, reason, operation) => {
+  const bench = open();
+  bench.handle({ kind: 'say', operation, sentAtMs: 0, now: 0 });
+  expect(bench.of('turned-away')).toEqual([{ kind: 'turned-away', reason }]);
+  expect(bench.client.size).toBe(0);
+  bench.handle({ kind: 'say', operation: message('é'.repeat(4_096)), sentAtMs: 0, now: 0 });
+  expect(bench.client.size).toBe(1);
 });
 
 describe('a client that starts again', () => {

@@ -37,8 +37,8 @@ async function talker(hosts: readonly string[], isFounder: boolean): Promise<Tal
   await bus.ready();
   const [texts, lines]: [string[], string[]] = [[], []];
   const store = new ChatStore(await temporaryDir());
-  const host: Pick<MemberHost, 'id' | 'keys' | 'bus' | 'openBus' | 'queueType' | 'addresses' | 'isRevoked'> = {
-    ...{ id: keys.id, keys, bus, queueType: 'classic', addresses: () => [], isRevoked: () => false },
+  const host: Pick<MemberHost, 'id' | 'keys' | 'bus' | 'openBus' | 'queueType' | 'addresses'> = {
+    ...{ id: keys.id, keys, bus, queueType: 'classic', addresses: () => [] },
     openBus: () => busOf(person, roles.member()),
   };
   const node = new ChatNode(

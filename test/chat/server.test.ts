@@ -203,7 +203,7 @@ describe('the active server', () => {
   });
 
   test('writes a refusal for what comes too fast, and hears the sender again later', () => {
-    const bench = active({ perSecond: 1, burst: 2 });
+    const bench = active({ perSecond: 1, burst: 3 });
     bench.deliver(begin(bob));
     for (let counter = 2; counter < 6; counter++) bench.deliver(say(bob, counter));
     expect(bench.appended()).toEqual(['epoch', 'b1', 'b2', 'b3', 'refused', 'refused']);
@@ -214,6 +214,22 @@ describe('the active server', () => {
     expect(bench.appended().slice(6)).toEqual(['b6', 'c1', 'c2']);
     bench.land();
     expect(bench.acked()).toHaveLength(8);
+  });
+
+  test('writes a refusal for what is too large', () => {
+    const bench = active();
+    bench.deliver(begin(bob));
+    bench.deliver(input(bob, 2, { kind: 'oversized' }));
+    bench.deliver(say(bob, 3));
+    expect(bench.appended()).toEqual(['epoch', 'b1', 'refused', 'b3']);
+    expect(bench.of('append')[2]).toMatchObject({ entry: { reason: 'size', sender: bob, counter: 2 } });
+  });
+
+  test('lets go of sessions that begin too fast', () => {
+    const bench = active({ perSecond: 1, burst: 2 });
+    for (let session = 1; session <= 3; session++) bench.deliver(input(bob, 1, { kind: 'begin' }, session));
+    expect(bench.appended()).toEqual(['epoch', 'b1', 'b1']);
+    expect(bench.acked()).toEqual([3]);
   });
 
   test('steps down when another EPOCH counts, when an entry of its own is void, and when they are not seen', () => {
@@ -454,6 +470,13 @@ describe('a latent', () => {
     expect(bench.of('append')).toMatchObject([{ entry: { kind: 'epoch', epoch: 2, migrationId: 'm1' } }]);
     bench.land();
     expect(bench.server.mode).toBe('active');
+  });
+
+  test('declines what it is asked from an epoch that it has not read of', () => {
+    const bench = latent();
+    bench.hears(carol, { kind: 'stand-by' }, { epoch: 9, migrationId: 'm1' });
+    expect(bench.of('hand-over')).toMatchObject([{ to: carol, message: { step: { kind: 'declined' } } }]);
+    expect(bench.server.mode).toBe('latent');
   });
 
   test('does not wait for long for what the frozen one has appended last', () => {

@@ -1,10 +1,12 @@
 import { clientDefaults } from '../../services/chat/core/client-events.ts';
 import { serverDefaults } from '../../services/chat/core/server-events.ts';
 import { EventQueue } from '../chord/simulation/event-queue.ts';
+import { describe, describeInput, nameOf } from './simulation/describe.ts';
 import { ModelBroker } from './simulation/model-broker.ts';
 import { ModelNaming } from './simulation/model-naming.ts';
-import { describe, describeInput, ModelProcess, nameOf, type World } from './simulation/model-process.ts';
+import { ModelProcess } from './simulation/model-process.ts';
 import { Oracle } from './simulation/oracle.ts';
+import type { World } from './simulation/world.ts';
 
 type Blow = World['hazard'];
 
@@ -35,7 +37,7 @@ export class Stage {
       others: () => this.processes,
       say: text => this.#say(text()),
       hazard: (process, effect) => this.strike(process, effect),
-      ...{ onRead: () => {}, onShown: () => {}, onCut: () => {}, onOutcome: () => {} },
+      ...{ onRead: () => {}, onShown: () => {}, onCut: () => {}, onSaid: () => {}, onOutcome: () => {} },
     };
     this.broker.onAppend = ({ offset, from, entry }) => {
       const isCounted = this.#counts(offset);

@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import {
   Entry as EntryMessage,
   Input as InputMessage,
+  type Message,
   Said as SaidMessage,
 } from '../../proto/gen/warren/chat/v1/log.ts';
 import { maxRooms, maxSenders } from '../../services/chat/core/bounds.ts';
 import { createChatState, type Snapshot, snapshotOf } from '../../services/chat/core/chat-state.ts';
-import type { Entry, Operation } from '../../services/chat/core/entry.ts';
+import type { Entry, Input, Operation } from '../../services/chat/core/entry.ts';
 import type { HandOverStep } from '../../services/chat/core/hand-over.ts';
 import { decodeHandOver, encodeHandOver } from '../../services/chat/hand-over-wire.ts';
 import { isAuthentic, signInput } from '../../services/chat/signed.ts';
@@ -46,6 +47,12 @@ function encodeForged(changes: Partial<SaidMessage>): Uint8Array {
   return encodeInput(proof);
 }
 
+const text = { room: 'tea', text: '', mentions: [] as Buffer[] };
+
+function does(value: Message): Partial<SaidMessage> {
+  return { operation: { $case: 'message', value } };
+}
+
 describe('an input', () => {
   test.each(operations.map(operation => [operation.kind, operation] as const))(
     'that is to %s arrives',
@@ -71,41 +78,28 @@ describe('an input', () => {
     ['a sender that is none', { sender: Buffer.alloc(31) }],
     ['counter 0', { counter: 0 }],
     ['session 0', { session: 0 }],
-    ['a room of no name', { operation: { $case: 'join', value: { room: '' } } }],
-    ['a room of another form', { operation: { $case: 'join', value: { room: 'Ｌobby' } } }],
-    ['a room of 33 letters', { operation: { $case: 'join', value: { room: 'x'.repeat(33) } } }],
-    ['a topic of 513 octets', { operation: { $case: 'topic', value: { room: 'tea', topic: `${'é'.repeat(256)}x` } } }],
-    [
-      'a text of 8,193 octets',
-      { operation: { $case: 'message', value: { room: 'tea', text: 'x'.repeat(8_193), mentions: [] } } },
-    ],
-    [
-      '17 mentions',
-      { operation: { $case: 'message', value: { room: 'tea', text: '', mentions: Array(17).fill(Buffer.alloc(32)) } } },
-    ],
-    [
-      'a mention of nobody',
-      { operation: { $case: 'message', value: { room: 'tea', text: '', mentions: [Buffer.alloc(3)] } } },
-    ],
-    [
-      'a file of no id',
-      {
-        operation: { $case: 'message', value: { room: 'tea', text: '', mentions: [], file: { ...file, fileId: 'x' } } },
-      },
-    ],
-    [
-      'a file of too long a name',
-      {
-        operation: {
-          $case: 'message',
-          value: { room: 'tea', text: '', mentions: [], file: { ...file, name: 'x'.repeat(256) } },
-        },
-      },
-    ],
+    ['a mention of nobody', does({ ...text, mentions: [Buffer.alloc(3)] })],
+    ['a file of no id', does({ ...text, file: { ...file, fileId: 'x' } })],
     ['nobody to kick', { operation: { $case: 'kick', value: { room: 'tea', member: Buffer.alloc(0) } } }],
   ])('with %s is none', (_, changes) => {
     expect(decodeInput(encodeForged({}), chat)).toBeDefined();
     expect(decodeInput(encodeForged(changes), chat)).toBeUndefined();
+  });
+
+  /** Whoever says it is to hear that it is refused; in a log it cannot stand. */
+  test.each<[string, Partial<SaidMessage>]>([
+    ['a room of no name', does({ ...text, room: '' })],
+    ['a room of another form', does({ ...text, room: 'Ｌobby' })],
+    ['a room of 33 letters', does({ ...text, room: 'x'.repeat(33) })],
+    ['a topic of 513 octets', { operation: { $case: 'topic', value: { room: 'tea', topic: `${'é'.repeat(256)}x` } } }],
+    ['a text of 8,193 octets', does({ ...text, text: 'x'.repeat(8_193) })],
+    ['17 mentions', does({ ...text, mentions: Array(17).fill(Buffer.alloc(32)) })],
+    ['a file of too long a name', does({ ...text, file: { ...file, name: 'x'.repeat(256) } })],
+  ])('with %s is oversized, and no entry', (_, changes) => {
+    const input = decodeInput(encodeForged(changes), chat);
+    expect(input?.operation).toEqual({ kind: 'oversized' });
+    const entry = encodeEntry({ kind: 'input', epoch: 1, seq: 1, input: input as Input }, 0);
+    expect(decodeEntry(entry, chat)).toBeUndefined();
   });
 
   test('of any octets at all is none, or a sound one', () => {

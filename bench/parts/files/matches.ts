@@ -79,9 +79,9 @@ export function transferEntry(
   };
 }
 
-export function scanEntry(scanner: Scanner, dir: string): Entry {
+export function scanEntry(scanner: Scanner, dir: string, workload = 'rescan'): Entry {
   return {
-    workload: 'rescan',
+    workload,
     key: scanner.key,
     name: scanner.name,
     async run() {

@@ -77,7 +77,11 @@ export class ChatLog {
       this.#heldSize = 0;
     }
     this.#hold(logged);
-    return logged.entry?.kind === 'checkpoint' ? this.adopt(logged.entry.snapshot) : [];
+    const { entry, from } = logged;
+    // A server writes one while it owns the epoch, or believes so.
+    if (entry?.kind !== 'checkpoint' || entry.snapshot.owner !== from || entry.snapshot.epoch !== entry.epoch)
+      return [];
+    return this.adopt(entry.snapshot);
   }
 
   /** Takes a state from elsewhere, if it is lost and can go on from there. */

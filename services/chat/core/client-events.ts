@@ -35,8 +35,8 @@ export type ClientEffect =
   | { readonly kind: 'written'; readonly id: number; readonly seq: number | undefined }
   /** It will not be done; for its sender. `forged`: the server wrote something else in its place. */
   | { readonly kind: 'refused'; readonly id: number; readonly reason: RefusalCode | 'forged' }
-  /** The outbox takes no more. */
-  | { readonly kind: 'full' };
+  /** It is not taken, so not in the outbox: beyond a bound, or there is no room for it. */
+  | { readonly kind: 'turned-away'; readonly reason: RefusalCode | 'outbox-full' };
 
 export interface ClientOptions {
   /** Items in the outbox at most. */

@@ -10,6 +10,7 @@ import {
   type OutboxItem,
 } from './client-events.ts';
 import type { Input, InputPlace, Operation } from './entry.ts';
+import { problemOf } from './operation-bounds.ts';
 import { RateLimit } from './rate.ts';
 import type { IsAuthentic, Meaning } from './rule.ts';
 
@@ -100,10 +101,8 @@ export class ChatClient {
   }
 
   #say(operation: Operation, sentAtMs: number, now: number): void {
-    if (this.#items.size >= this.#options.maxItems) {
-      this.#emit({ kind: 'full' });
-      return;
-    }
+    const reason = this.#items.size >= this.#options.maxItems ? 'outbox-full' : problemOf(operation);
+    if (reason !== undefined) return this.#emit({ kind: 'turned-away', reason });
     const item: OutboxItem = { id: this.#nextId++, operation, sentAtMs, as: undefined };
     this.#items.set(item.id, item);
     if (this.#isOpen) this.#number(item);

@@ -35,7 +35,7 @@ export interface Proof {
   readonly signature: Uint8Array;
 }
 
-/** Of a newer program: `unknown`. It does nothing here. */
+/** `unknown`: of a newer program; it does nothing here. `oversized`: breaks a bound; it stands in no log. */
 export type Operation =
   | { readonly kind: 'begin' }
   | {
@@ -52,7 +52,8 @@ export type Operation =
   | { readonly kind: 'kick'; readonly room: string; readonly member: MemberId }
   | { readonly kind: 'mute'; readonly room: string; readonly member: MemberId; readonly isMuted: boolean }
   | { readonly kind: 'give'; readonly room: string; readonly member: MemberId }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'oversized' };
 
 /** An entry where it stands. */
 export interface Logged {
@@ -89,7 +90,7 @@ export type RefusalCode = ServerRefusal | RuleRefusal;
 /** For the one who said it. */
 export const refusals: Readonly<Record<RefusalCode, string>> = {
   rate: 'too many messages at once: wait a moment and send it again',
-  size: 'it is larger than the chat takes',
+  size: 'it is larger than what the chat takes',
   'not-open': 'the chat is not open yet: too few members are here',
   'no-room': 'there is no such room',
   'room-exists': 'there is a room of that name already',

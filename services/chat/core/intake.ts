@@ -154,13 +154,16 @@ export class Intake {
       return this.#drop(tag, `an input from ${sender} does not begin its session as it should`);
     if (known === undefined && this.#senders() >= maxSenders)
       return this.#drop(tag, `${sender} is not heard: the chat has its ${maxSenders} members`);
-    const isRefused = counter > 1 && !this.#ports.rate.take(sender, now);
+    const isSlow = this.#ports.rate.take(sender, now);
+    // It cannot be refused, for then the session would have no beginning; the client says it again later.
+    if (!isSlow && counter === 1) return this.#drop(tag, `${sender} begins too many sessions`);
+    const reason = isSlow ? (operation.kind === 'oversized' ? 'size' : undefined) : 'rate';
     this.#known.set(sender, { session, next: counter + 1 });
     this.#append(
       (epoch, seq) =>
-        isRefused
-          ? { kind: 'refused', epoch, seq, reason: 'rate', sender, session, counter }
-          : { kind: 'input', epoch, seq, input },
+        reason === undefined
+          ? { kind: 'input', epoch, seq, input }
+          : { kind: 'refused', epoch, seq, reason, sender, session, counter },
       sender,
       [tag],
     );

@@ -12,6 +12,7 @@ export function applyOperation(state: ChatState, sender: MemberId, operation: Op
     case 'begin':
       return undefined;
     case 'unknown':
+    case 'oversized':
       return 'unknown';
     case 'create':
       return create(state, sender, operation.room, operation.topic);

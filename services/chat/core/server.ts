@@ -131,7 +131,6 @@ export class ChatServer {
   #readEpoch({ epoch, owner }: Extract<Meaning, { kind: 'epoch' }>, now: number): void {
     const isOwn = owner === this.#ports.self && this.#mode === 'claiming' && epoch === this.#epoch;
     if (isOwn) return this.#beginServing(now);
-    if (this.#mode === 'standby' && this.#taking.isInvited(this.#state)) return;
     // Somebody serves: it need not come back.
     this.#reopenAt = undefined;
     this.#stepDown(`epoch ${epoch} has begun`, now);
@@ -185,12 +184,13 @@ export class ChatServer {
 
   #askedToStandBy(from: MemberId, message: HandOver, now: number): void {
     const { epoch, owner } = this.#state;
-    const isOwner = message.epoch > epoch || (message.epoch === epoch && from === owner);
-    if (!isOwner) return;
-    if (this.#mode === 'latent') this.#standBy('was asked to', now);
-    if (this.#mode === 'standby') return this.#taking.standBy(from, message, now);
-    const step = { kind: 'declined', reason: `it is ${this.#mode}` } as const;
-    this.#emit({ kind: 'hand-over', to: from, message: { ...message, step } });
+    if (message.epoch < epoch || (message.epoch === epoch && from !== owner)) return;
+    // Who says to own an epoch that it has not read of may be anybody.
+    const isRead = message.epoch === epoch && !this.#ports.log.isLost;
+    if (isRead && this.#mode === 'latent') this.#standBy('was asked to', now);
+    if (isRead && this.#mode === 'standby') return this.#taking.standBy(from, message, now);
+    const reason = isRead ? `it is ${this.#mode}` : 'it has not read so far';
+    this.#emit({ kind: 'hand-over', to: from, message: { ...message, step: { kind: 'declined', reason } } });
   }
 
   #tick(now: number): void {

@@ -31,18 +31,14 @@ export class Taking {
     this.#leaseMs = leaseMs;
   }
 
-  /** Whether the owner of that epoch has asked it to stand by. */
+  /** Whether the owner of the current epoch has asked it to stand by. */
   isInvited({ epoch, owner }: Readonly<ChatState>): boolean {
-    const invitation = this.#invitation;
-    return (
-      invitation !== undefined && (invitation.epoch > epoch || (invitation.epoch === epoch && invitation.by === owner))
-    );
+    return this.#invitation?.epoch === epoch && this.#invitation.by === owner;
   }
 
   /** Of the hand-over under way in that epoch. */
-  migrationId({ epoch, owner }: Readonly<ChatState>): string | undefined {
-    const invitation = this.#invitation;
-    return invitation?.epoch === epoch && invitation.by === owner ? invitation.migrationId : undefined;
+  migrationId(state: Readonly<ChatState>): string | undefined {
+    return this.isInvited(state) ? this.#invitation?.migrationId : undefined;
   }
 
   standBy(by: MemberId, { epoch, migrationId }: HandOver, now: number): void {
@@ -71,8 +67,7 @@ export class Taking {
   /** @returns whether it is to claim the next epoch */
   look(state: Readonly<ChatState>, isLost: boolean, now: number): boolean {
     const invitation = this.#invitation;
-    if (invitation === undefined || isLost || invitation.epoch !== state.epoch || invitation.by !== state.owner)
-      return false;
+    if (invitation === undefined || isLost || !this.isInvited(state)) return false;
     const { offset, frozen } = invitation;
     if (offset !== undefined && !invitation.isReady && state.offset >= offset) {
       invitation.isReady = true;

@@ -59,7 +59,7 @@ const schema = `
   ) STRICT;
   CREATE INDEX messages_of ON messages (room, seq);
   CREATE VIRTUAL TABLE words USING fts5(
-    place, body, content = 'messages', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2', detail = 'full'
+    place, body, content = 'messages', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
   );
   CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   INSERT INTO numbers VALUES ('next_offset', 0), ('bytes', 0);

@@ -9,6 +9,7 @@ import type {
 import { Metadata } from '@grpc/grpc-js';
 import { certificateFacts } from '../identity/certificate.ts';
 import type { MemberId } from '../identity/member-id.ts';
+import { largePassed } from '../large-messages.ts';
 import { asCallFailure, CallFailure, callStatus } from './call-failure.ts';
 import type { Caller, MethodDefinition, Served, ServiceDefinition } from './definition.ts';
 
@@ -82,10 +83,20 @@ export function grpcMethod({ fullName }: ServiceDefinition, method: MethodDefini
     responseStream,
     requestSerialize: message => asBuffer(requestType.encode(message as never).finish()),
     requestDeserialize: bytes => requestType.decode(bytes),
-    responseSerialize: message => asBuffer(responseType.encode(message as never).finish()),
-    responseDeserialize: bytes => responseType.decode(bytes),
+    responseSerialize: message => {
+      const bytes = asBuffer(responseType.encode(message as never).finish());
+      largePassed(bytes.length, collectBytes);
+      return bytes;
+    },
+    responseDeserialize: bytes => {
+      largePassed(bytes.length, collectBytes);
+      return responseType.decode(bytes);
+    },
   };
 }
+
+/** Between two collections: messages of up to a quarter MiB are on their way in and out all the time. */
+const collectBytes = 4 * 2 ** 20;
 
 /** Without a copy. */
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,5 +1,5 @@
 import { logRule } from '../../../services/chat/core/rule.ts';
-import type { Mutation } from './model-process.ts';
+import type { Mutation } from './world.ts';
 
 /** What is known to be wrong, one at a time: the simulator must find each. */
 export const chatMutations: ReadonlyMap<string, Mutation> = new Map<string, Mutation>([

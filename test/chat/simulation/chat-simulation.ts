@@ -1,15 +1,14 @@
-import { isDeepStrictEqual } from 'node:util';
-import { ChatLog, type Read } from '../../../services/chat/core/chat-log.ts';
-import type { ClientEffect } from '../../../services/chat/core/client-events.ts';
-import type { Logged, Operation } from '../../../services/chat/core/entry.ts';
-import type { ServerEffect } from '../../../services/chat/core/server-events.ts';
-import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import { EventQueue } from '../../chord/simulation/event-queue.ts';
 import { seededRandom } from '../../support/seeded.ts';
+import { createChecks } from './chat-checks.ts';
+import { createFaults } from './chat-faults.ts';
+import { type Count, countedThings, createDice } from './chat-run.ts';
+import { createTalk } from './chat-talk.ts';
 import { ModelBroker } from './model-broker.ts';
 import { ModelNaming } from './model-naming.ts';
-import { describe, describeInput, ModelProcess, type Mutation, nameOf, type World } from './model-process.ts';
+import { ModelProcess } from './model-process.ts';
 import { Oracle } from './oracle.ts';
+import type { Mutation, World } from './world.ts';
 
 export interface ChatRun {
   readonly seed: number;
@@ -17,23 +16,6 @@ export interface ChatRun {
   readonly transcript: readonly string[];
   readonly counts: Readonly<Record<Count, number>>;
 }
-
-type Count =
-  | 'said'
-  | 'entries'
-  | 'void'
-  | 'epochs'
-  | 'migrations'
-  | 'kills'
-  | 'freezes'
-  | 'cuts'
-  | 'brokerRestarts'
-  | 'namingRestarts'
-  | 'checkpoints'
-  | 'cutLogs'
-  | 'refused'
-  | 'lateReturns'
-  | 'stuck';
 
 export interface ChatSetting {
   readonly mutation?: Mutation;
@@ -51,17 +33,10 @@ export async function simulateChat(
   seed: number,
   { mutation = {}, isTold = false }: ChatSetting = {},
 ): Promise<ChatRun> {
-  const random = seededRandom(seed);
-  const chance = (p: number): boolean => random() < p;
-  const span = (low: number, high: number): number => low + (high - low) * random();
-  const below = (count: number): number => Math.floor(random() * count);
-  const pick = <T>(from: readonly T[]): T | undefined => from[below(from.length)];
-
+  const dice = createDice(seededRandom(seed));
+  const { random, chance, span, below, pick } = dice;
   const queue = new EventQueue();
-  const counts: Record<Count, number> = {
-    ...{ said: 0, entries: 0, void: 0, epochs: 0, migrations: 0, kills: 0, freezes: 0, cuts: 0, brokerRestarts: 0 },
-    ...{ namingRestarts: 0, checkpoints: 0, cutLogs: 0, refused: 0, lateReturns: 0, stuck: 0 },
-  };
+  const counts = Object.fromEntries(countedThings.map(name => [name, 0])) as Record<Count, number>;
   const problems: string[] = [];
   const transcript: string[] = [];
   const say = (text: () => string): void => {
@@ -92,12 +67,13 @@ export async function simulateChat(
   const broker = new ModelBroker(queue, weather, { segment, segments: isCutOff ? segments : 0 });
   const naming = new ModelNaming(queue, random, leaseMs, span(0, 0.2));
   const isTight = chance(0.15);
-  const hazards = span(0, 0.01);
-  const heartbeat = (): number => span(0.5, 1.2) * leaseMs;
   const processes: ModelProcess[] = [];
   const oracle = new Oracle();
-  let isQuiet = false;
 
+  const run = { queue, broker, naming, processes, oracle, dice, counts, say, fail, isTight };
+  const { texts, ...checks } = createChecks(run);
+  const { hazard, strike } = createFaults(run, { leaseMs, untilMs: activeMs });
+  const speak = createTalk(run, texts, activeMs);
   const world: World = {
     ...{ queue, broker, naming, random, mutation, say },
     server: {
@@ -109,257 +85,8 @@ export async function simulateChat(
     client: { maxItems: 10_000, resendMs: span(500, 2_000), perSecond: 200, burst: 500 },
     others: () => processes,
     hazard,
-    onRead,
-    onShown,
-    onCut,
-    onOutcome,
+    ...checks,
   };
-
-  // --- what is looked at, as it happens
-  const texts = new Map<string, { process: ModelProcess; order: number }>();
-  const seen = new Map<string, number>();
-  const lastOrder = new Map<MemberId, number>();
-
-  let firstOffset = 0;
-  broker.onAppend = logged => {
-    counts.entries++;
-    oracle.append(logged);
-    const isCounted = oracle.counts[logged.offset] === true;
-    say(
-      () => `log ${logged.offset}: ${describe(logged.entry)} from ${nameOf(logged.from)}${isCounted ? '' : ', void'}`,
-    );
-    if (!isCounted) counts.void++;
-    else if (logged.entry?.kind === 'epoch') counts.epochs++;
-    else if (logged.entry?.kind === 'checkpoint') counts.checkpoints++;
-    else if (logged.entry?.kind === 'refused') counts.refused++;
-    if (isCounted) lookAtOrder(logged);
-    if (broker.firstOffset !== firstOffset) {
-      firstOffset = broker.firstOffset;
-      const isFound = broker.entries.some(
-        ({ offset, entry }) =>
-          offset >= firstOffset && entry?.kind === 'checkpoint' && entry.snapshot.offset >= firstOffset - 1,
-      );
-      if (!isFound) fail(`the log begins at ${firstOffset} now, and has no checkpoint from which it can be read`);
-    }
-  };
-  /** Each text once, and of one member in the order in which they were said. */
-  function lookAtOrder({ entry, offset }: Logged): void {
-    if (entry?.kind !== 'input' || entry.input.operation.kind !== 'message') return;
-    const { text } = entry.input.operation;
-    const before = seen.get(text);
-    if (before !== undefined) fail(`“${text}” is in the log twice, at ${before} and ${offset}`);
-    seen.set(text, offset);
-    const said = texts.get(text);
-    if (said === undefined) return fail(`nobody said “${text}”`);
-    const last = lastOrder.get(entry.input.sender) ?? 0;
-    if (said.order <= last) fail(`“${text}” is in the log after what was said later`);
-    lastOrder.set(entry.input.sender, said.order);
-  }
-  broker.onAck = (message, by) => {
-    const { content } = message;
-    if (typeof content === 'string' || oracle.isSettled(content)) return;
-    const isHere = [...broker.messages()].some(
-      ({ content: other }) =>
-        typeof other !== 'string' &&
-        other.sender === content.sender &&
-        other.session === content.session &&
-        other.counter === content.counter,
-    );
-    if (isHere || isGivenUp) return;
-    fail(`${nameOf(by.peer.member)} has acked ${nameOf(content.sender)}’s ${content.counter}, which is not in the log`);
-  };
-  broker.onPublish = ({ content, from }) =>
-    say(() => `${nameOf(from)} publishes ${typeof content === 'string' ? content : describeInput(content)}`);
-  /** A server has let go what was held, after a second time in vain. */
-  let isGivenUp = false;
-
-  function onRead(process: ModelProcess, logged: Logged, read: Read): void {
-    if (read.kind !== 'entry') return;
-    const { meaning } = read;
-    const isCounted = oracle.counts[logged.offset] === true;
-    if ((meaning.kind !== 'void') !== isCounted)
-      fail(
-        `${process.name} takes ${describe(logged.entry)} at ${logged.offset} for ${meaning.kind}${meaning.kind === 'void' ? ` (${meaning.why})` : ''}, and it ${isCounted ? 'counts' : 'is void'}`,
-      );
-    if (meaning.kind === 'epoch' && oracle.owners[meaning.epoch] !== meaning.owner)
-      fail(`${process.name} sees epoch ${meaning.epoch} owned by ${nameOf(meaning.owner)}`);
-    if (meaning.kind === 'epoch' && !meaning.migrationId.startsWith(`${nameOf(meaning.owner)}.`)) counts.migrations++;
-  }
-  const shown = new Map<ModelProcess, number>();
-  function onShown(process: ModelProcess, seq: number, logged: Logged): void {
-    const last = shown.get(process) ?? 0;
-    if (seq !== last + 1) fail(`${process.name} shows ${seq} after ${last}`);
-    if (oracle.counted[seq - 1]?.offset !== logged.offset) fail(`${process.name} shows another ${seq} than there is`);
-    shown.set(process, seq);
-  }
-  function onCut(process: ModelProcess, fromSeq: number, toSeq: number): void {
-    counts.cutLogs++;
-    say(() => `${process.name} misses ${fromSeq} to ${toSeq}, which were cut`);
-    if (fromSeq !== (shown.get(process) ?? 0) + 1) fail(`${process.name} misses what it has shown`);
-    if (process.readTo + 1 >= broker.firstOffset)
-      fail(`${process.name} misses ${process.readTo + 1}, which is there: the log begins at ${broker.firstOffset}`);
-    if (toSeq > oracle.counted.length) fail(`${process.name} misses ${toSeq}, which there is not`);
-    shown.set(process, toSeq);
-  }
-  function onOutcome(process: ModelProcess, effect: ClientEffect): void {
-    if (effect.kind === 'refused') say(() => `${process.name}’s item ${effect.id} is refused: ${effect.reason}`);
-    if (effect.kind === 'refused' && effect.reason === 'forged') fail(`${process.name} sees its own words forged`);
-  }
-
-  // --- what goes wrong
-  function hazard(process: ModelProcess, effect: ServerEffect | ClientEffect): void {
-    if (effect.kind === 'say' && effect.line.startsWith('inputs are let go')) {
-      isGivenUp = true;
-      counts.stuck++;
-    }
-    if (isQuiet || effect.kind === 'mode' || effect.kind === 'say' || effect.kind === 'beat') return;
-    const isStep =
-      effect.kind === 'hand-over' || effect.kind === 'close' || effect.kind === 'consume' || effect.kind === 'record';
-    const isEpoch = effect.kind === 'append' && effect.entry.kind === 'epoch';
-    if (!chance(isStep || isEpoch ? hazards * 8 : hazards / 4)) return;
-    const blow = pick([kill, kill, freeze, cut]);
-    say(() => `just after ${effect.kind}:`);
-    blow?.(process);
-  }
-  function kill(process: ModelProcess): void {
-    if (!process.isRunning) return;
-    counts.kills++;
-    process.kill(span(0, 5), chance(0.7) ? span(0, 5) : heartbeat());
-    queue.after(span(50, 4_000), () => {
-      if (!process.isRunning) process.start();
-      return false;
-    });
-  }
-  function freeze(process: ModelProcess): void {
-    if (process.isFrozen || !process.isRunning) return;
-    counts.freezes++;
-    process.freeze();
-    const { connection } = process;
-    queue.after(heartbeat(), () => {
-      if (process.isFrozen) connection?.end();
-      return false;
-    });
-    queue.after(chance(0.5) ? span(20, 400) : span(400, 6_000), () => {
-      process.thaw();
-      return false;
-    });
-  }
-  function cut(process: ModelProcess): void {
-    const { connection } = process;
-    if (process.isCutOff || connection === undefined) return;
-    counts.cuts++;
-    say(() => `${process.name} is cut off`);
-    process.isCutOff = true;
-    connection.isCut = true;
-    queue.after(heartbeat(), () => {
-      if (connection.isCut) connection.end(false);
-      return false;
-    });
-    queue.after(heartbeat(), () => {
-      if (connection.isCut) process.lose(connection);
-      return false;
-    });
-    queue.after(chance(0.5) ? span(20, 400) : span(400, 6_000), () => {
-      say(() => `${process.name} is cut off no more`);
-      process.isCutOff = false;
-      connection.heal();
-      return false;
-    });
-  }
-  function restartBroker(): void {
-    if (!broker.isUp) return;
-    counts.brokerRestarts++;
-    say(() => 'the broker stops');
-    broker.restart();
-    queue.after(span(100, 2_000), () => {
-      say(() => 'the broker is back');
-      broker.isUp = true;
-      return false;
-    });
-  }
-  function restartNaming(): void {
-    counts.namingRestarts++;
-    say(() => 'naming stops');
-    naming.isUp = false;
-    queue.after(span(100, 5_000), () => {
-      const losesAll = chance(0.3);
-      say(() => `naming is back${losesAll ? ', with nothing' : ''}`);
-      naming.restart(losesAll);
-      return false;
-    });
-  }
-  /** What somebody who has no right to might append. */
-  function intrude(): void {
-    const process = pick(processes);
-    if (process === undefined) return;
-    const { epoch } = oracle;
-    const bad = pick([epoch, epoch - 1, epoch + 2, 1 + below(epoch + 1)]) ?? 0;
-    if (bad < 1 || bad === epoch + 1) return;
-    const minN = 0;
-    if (chance(0.5)) return broker.append(process.member, { kind: 'epoch', epoch: bad, migrationId: 'wrong', minN });
-    if (bad === epoch && process.member === oracle.owner) return;
-    broker.append(process.member, { kind: 'opens', epoch: bad, seq: oracle.counted.length + 1 });
-  }
-
-  const faultEveryMs = span(300, 4_000);
-  function strike(): void {
-    if (queue.now() > activeMs) return;
-    queue.after(span(0, 2) * faultEveryMs, () => {
-      strike();
-      return false;
-    });
-    const owner = processes.find(({ server, isRunning }) => isRunning && server.mode === 'active');
-    const victim = chance(0.5) ? (owner ?? pick(processes)) : pick(processes);
-    if (victim === undefined) return;
-    const luck = random();
-    if (luck < 0.25) kill(victim);
-    else if (luck < 0.5) freeze(victim);
-    else if (luck < 0.75) cut(victim);
-    else if (luck < 0.82) restartBroker();
-    else if (luck < 0.9) restartNaming();
-    else intrude();
-  }
-
-  // --- what is said
-  const rooms = ['lobby', 'tea', 'work'];
-  const mostSaid = span(50, 600);
-  function speak(process: ModelProcess, everyMs: number): void {
-    if (queue.now() > activeMs || counts.said > mostSaid) return;
-    queue.after(span(0, 2) * everyMs, () => {
-      speak(process, everyMs);
-      return false;
-    });
-    if (!process.isRunning || process.isFrozen) return;
-    for (let left = chance(0.02) ? 80 : 1; left > 0 && process.isRunning && !process.isFrozen; left--)
-      process.say(chance(0.9) ? text(process) : operation());
-  }
-  function text(process: ModelProcess): Operation {
-    const order = ++process.saidCount;
-    const words = `${process.name}#${order}`;
-    texts.set(words, { process, order });
-    counts.said++;
-    return { kind: 'message', room: chance(0.9) ? 'lobby' : (pick(rooms) ?? ''), text: words, mentions: [] };
-  }
-  function operation(): Operation {
-    const room = pick(rooms) ?? '';
-    const member = pick(processes)?.member as MemberId;
-    const all: Operation[] = [
-      ...([
-        { kind: 'create', room, topic: '' },
-        { kind: 'join', room },
-        { kind: 'leave', room },
-      ] as const),
-      ...([
-        { kind: 'kick', room, member },
-        { kind: 'mute', room, member, isMuted: chance(0.3) },
-      ] as const),
-      ...([
-        { kind: 'give', room, member },
-        { kind: 'topic', room, topic: `${below(9)}` },
-      ] as const),
-    ];
-    return pick(all) as Operation;
-  }
 
   // --- the run
   const size = 3 + below(3);
@@ -386,47 +113,9 @@ export async function simulateChat(
   });
   const stop = (): boolean => problems.length >= maxProblems;
   await queue.runUntil(activeMs, stop);
-  isQuiet = true;
   await queue.runUntil(settledMs, stop);
   let looks = 0;
-  await queue.runUntil(latestMs, () => stop() || (looks++ % 1_000 === 0 && isAtRest()));
-  if (problems.length < maxProblems) lookAtTheEnd();
+  await queue.runUntil(latestMs, () => stop() || (looks++ % 1_000 === 0 && checks.isAtRest()));
+  if (problems.length < maxProblems) checks.lookAtTheEnd();
   return { seed, problems, transcript, counts };
-
-  function isAtRest(): boolean {
-    return (
-      broker.depth === 0 &&
-      processes.every(({ client, log }) => client.size === 0 && log.nextOffset === broker.entries.length) &&
-      naming.state.holder?.epoch === oracle.epoch &&
-      processes.some(({ server }) => server.mode === 'active')
-    );
-  }
-
-  function lookAtTheEnd(): void {
-    say(() => 'the end');
-    for (const { name, server, log } of processes)
-      say(() => `${name}: ${server.mode}, ${log.isLost ? 'lost' : `at ${log.state.offset}`}, epoch ${log.state.epoch}`);
-    for (const { connection, channel, unacked } of broker.consumers)
-      say(() => `consumer ${nameOf(connection.peer.member)} ${channel}, ${unacked.size} unacked`);
-    const truth = new ChatLog({ isAuthentic: () => true });
-    for (const logged of broker.entries) truth.read(logged);
-    for (const { name, client, log, isRunning, disk } of processes) {
-      if (!isRunning) fail(`${name} does not run`);
-      if (client.size > 0 || disk.outbox.size > 0) fail(`${name} has ${client.size} in its outbox still`);
-      if (!isDeepStrictEqual(log.snapshot(), truth.snapshot())) fail(`${name} has come to another state`);
-    }
-    for (const words of texts.keys()) if (!seen.has(words) && !isTight) fail(`“${words}” is not in the log`);
-    if (broker.depth > 0) fail(`${broker.depth} inputs are not acked`);
-    const serving = processes.filter(({ server }) => server.mode === 'active');
-    if (serving.length !== 1) fail(`${serving.length} serve: ${serving.map(({ name }) => name).join(', ')}`);
-    if (serving[0]?.member !== oracle.owner)
-      fail(`${nameOf(oracle.owner)} owns epoch ${oracle.epoch}, and does not serve`);
-    const { holder } = naming.state;
-    if (holder?.memberId !== oracle.owner || holder?.epoch !== oracle.epoch)
-      fail(`naming says ${nameOf(holder?.memberId)} at epoch ${holder?.epoch}`);
-    const fresh = new ChatLog({ isAuthentic: () => true });
-    for (const logged of broker.entries.slice(broker.firstOffset)) fresh.read(logged);
-    if (fresh.isLost || !isDeepStrictEqual(fresh.snapshot(), truth.snapshot()))
-      fail(`who reads from ${broker.firstOffset} on ${fresh.isLost ? 'is lost' : 'comes to another state'}`);
-  }
 }

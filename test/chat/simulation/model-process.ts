@@ -1,49 +1,18 @@
 import { ChatLog, type Read } from '../../../services/chat/core/chat-log.ts';
 import type { Snapshot } from '../../../services/chat/core/chat-state.ts';
 import { ChatClient } from '../../../services/chat/core/client.ts';
-import type {
-  ClientEffect,
-  ClientEvent,
-  ClientOptions,
-  OutboxItem,
-} from '../../../services/chat/core/client-events.ts';
-import type { Entry, Input, Logged, Operation } from '../../../services/chat/core/entry.ts';
+import type { ClientEffect, ClientEvent, OutboxItem } from '../../../services/chat/core/client-events.ts';
+import type { Entry, Input, Operation } from '../../../services/chat/core/entry.ts';
 import type { HandOver } from '../../../services/chat/core/hand-over.ts';
-import { type LogRule, logRule } from '../../../services/chat/core/rule.ts';
+import { logRule } from '../../../services/chat/core/rule.ts';
 import { ChatServer } from '../../../services/chat/core/server.ts';
-import type { ServerEffect, ServerEvent, ServerOptions } from '../../../services/chat/core/server-events.ts';
-import { type ServerSteps, serverSteps } from '../../../services/chat/core/server-ports.ts';
+import type { ServerEffect, ServerEvent } from '../../../services/chat/core/server-events.ts';
+import { serverSteps } from '../../../services/chat/core/server-ports.ts';
 import type { MemberId } from '../../../services/lib/identity/member-id.ts';
-import type { EventQueue } from '../../chord/simulation/event-queue.ts';
-import type { Connection, ModelBroker, Peer } from './model-broker.ts';
-import type { ModelNaming } from './model-naming.ts';
-
-/** One change of what is right: the simulator has to find each. */
-export interface Mutation {
-  readonly rule?: Partial<LogRule>;
-  readonly steps?: Partial<ServerSteps>;
-  /** Leaves the channel open when it is to close it. */
-  readonly cancels?: boolean;
-}
-
-/** What it shares with the others. */
-export interface World {
-  readonly queue: EventQueue;
-  readonly broker: ModelBroker;
-  readonly naming: ModelNaming;
-  readonly random: () => number;
-  readonly server: Omit<ServerOptions, 'isFounder'>;
-  readonly client: ClientOptions;
-  readonly mutation: Mutation;
-  readonly others: () => readonly ModelProcess[];
-  readonly say: (text: () => string) => void;
-  /** A chance to strike just after that. */
-  readonly hazard: (process: ModelProcess, effect: ServerEffect | ClientEffect) => void;
-  readonly onRead: (process: ModelProcess, logged: Logged, read: Read) => void;
-  readonly onShown: (process: ModelProcess, seq: number, logged: Logged) => void;
-  readonly onCut: (process: ModelProcess, fromSeq: number, toSeq: number) => void;
-  readonly onOutcome: (process: ModelProcess, effect: ClientEffect) => void;
-}
+import { describe, memberOf, nameOf } from './describe.ts';
+import type { Connection, Peer } from './model-connection.ts';
+import { NamingUpkeep } from './naming-upkeep.ts';
+import type { World } from './world.ts';
 
 /** What outlives a crash. */
 interface Disk {
@@ -83,9 +52,7 @@ export class ModelProcess {
   #openChannel = 0;
   #migrations = 0;
   #unsent = 0;
-  #nextNamingAt = 0;
-  #record: Extract<ServerEffect, { kind: 'record' }> | undefined;
-  #wasUnknown = true;
+  #naming!: NamingUpkeep;
 
   constructor(world: World, place: number, isFounder: boolean) {
     this.#world = world;
@@ -103,8 +70,6 @@ export class ModelProcess {
     this.#life++;
     this.#unconfirmed.clear();
     this.#openChannel = 0;
-    this.#record = undefined;
-    this.#wasUnknown = true;
     const isAuthentic = (): boolean => true;
     const rule = { ...logRule, ...mutation.rule };
     this.log = new ChatLog(
@@ -120,6 +85,9 @@ export class ModelProcess {
       },
       { ...server, isFounder: this.isFounder },
       { ...serverSteps, ...mutation.steps },
+    );
+    this.#naming = new NamingUpkeep(this.#world, this, epoch =>
+      this.#receive(() => life === this.#life && this.#toServer({ kind: 'recorded', epoch })),
     );
     this.client = new ChatClient(
       { self: this.member, log: this.#logNow(), isAuthentic, random32: () => Math.floor(random() * 2 ** 32) },
@@ -162,6 +130,8 @@ export class ModelProcess {
     this.isFrozen = false;
     const inbox = this.#inbox;
     this.#inbox = [];
+    // Whether the timers or the sockets come first.
+    if (this.#isStarted && this.#world.random() < 0.5) this.#toServer({ kind: 'tick', now: this.#now });
     for (const act of inbox) this.#receive(act);
   }
 
@@ -273,7 +243,7 @@ export class ModelProcess {
       if (this.isFrozen) return false;
       if (this.#isStarted) this.#toServer({ kind: 'tick', now: this.#now });
       if (life === this.#life) this.#toClient({ kind: 'tick', now: this.#now });
-      if (life === this.#life) this.#renew();
+      if (life === this.#life && this.connection?.isCut === false) this.#naming.renew();
       return false;
     });
   }
@@ -352,8 +322,7 @@ export class ModelProcess {
       case 'adopt':
         return this.#reads(this.log.adopt(effect.snapshot));
       case 'record':
-        this.#record = effect;
-        return this.#writeRecord();
+        return this.#naming.record(effect);
       case 'beat':
         for (const other of world.others())
           if (other !== this) this.#sendTo(other.member, to => to.beat(this.member, effect.epoch));
@@ -365,6 +334,7 @@ export class ModelProcess {
       case 'purge':
         return world.say(() => `${this.name} forgets ${effect.count} that it held`);
       case 'say':
+        world.onSaid(this, effect.line);
         return world.say(
           () => `${this.name} says: ${effect.line.replaceAll(/[0-9]{64}/g, id => nameOf(id as MemberId))}`,
         );
@@ -392,8 +362,8 @@ export class ModelProcess {
       case 'refused':
         this.disk.outbox.delete(effect.id);
         return this.#world.onOutcome(this, effect);
-      case 'full':
-        return;
+      case 'turned-away':
+        throw new Error(`turned away: ${effect.reason}`);
     }
   }
 
@@ -420,47 +390,6 @@ export class ModelProcess {
     }
   }
 
-  // --- naming, as the edge keeps it
-
-  #writeRecord(): void {
-    const record = this.#record;
-    if (record === undefined) return;
-    const { epoch, expectedEpoch, migrationId, logOffset } = record;
-    const { naming } = this.#world;
-    naming.call(
-      () => naming.record({ memberId: this.member, addresses: [], epoch, migrationId, logOffset }, expectedEpoch),
-      recorded => this.#receive(() => this.#toServer({ kind: 'recorded', epoch: recorded })),
-    );
-  }
-
-  #renew(): void {
-    if (this.#now < this.#nextNamingAt || this.connection === undefined || this.connection.isCut) return;
-    const { naming } = this.#world;
-    this.#nextNamingAt = this.#now + naming.leaseMs / 3;
-    const logOffset = Math.max(0, this.log.state.offset);
-    if (this.server.mode === 'active') {
-      const { epoch } = this.log.state;
-      naming.call(
-        () => naming.apply({ kind: 'renew', memberId: this.member, epoch, logOffset, isDraining: false }).refusal,
-        refusal => {
-          if (refusal === 'unknown') this.#receive(() => this.server.mode === 'active' && this.#writeRecord());
-        },
-      );
-    } else {
-      const server = { memberId: this.member, addresses: [], logOffset, isDraining: false };
-      const isUnknown = this.#wasUnknown;
-      naming.call(
-        () =>
-          isUnknown
-            ? naming.apply({ kind: 'latent', server }).refusal
-            : naming.apply({ kind: 'renew', epoch: 0, ...server }).refusal,
-        refusal => {
-          this.#wasUnknown = refusal !== undefined;
-        },
-      );
-    }
-  }
-
   /** The reader there is now, whichever it is. */
   #logNow(): Pick<ChatLog, 'state' | 'isLost' | 'snapshot'> {
     return this.log;
@@ -469,34 +398,4 @@ export class ModelProcess {
   get #now(): number {
     return this.#world.queue.now();
   }
-}
-
-export function describe(entry: Entry | undefined): string {
-  switch (entry?.kind) {
-    case undefined:
-      return 'what cannot be read';
-    case 'epoch':
-      return `EPOCH(${entry.epoch}, ${entry.migrationId})`;
-    case 'input':
-      return `${entry.epoch}/${entry.seq} ${describeInput(entry.input)}`;
-    case 'refused':
-      return `${entry.epoch}/${entry.seq} a refusal`;
-    case 'opens':
-    case 'checkpoint':
-      return `${entry.epoch}/${entry.seq} ${entry.kind}`;
-  }
-}
-
-export function describeInput({ sender, counter, operation }: Input): string {
-  const what = operation.kind === 'message' ? `“${operation.text}”` : operation.kind;
-  return `${what} (${nameOf(sender)}’s ${counter})`;
-}
-
-/** Members are `memberOf(0)`, … and called A, B, … */
-export function nameOf(member: MemberId | undefined): string {
-  return 'ABCDEFG'[Number(member?.[0])] ?? 'nobody';
-}
-
-export function memberOf(place: number): MemberId {
-  return String(place).repeat(64) as MemberId;
 }
