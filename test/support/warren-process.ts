@@ -19,16 +19,20 @@ export interface WarrenProcess extends AsyncDisposable {
   /** Exit code, or the signal that ended it. */
   readonly exit: Promise<number | NodeJS.Signals>;
   kill(signal: NodeJS.Signals): void;
+  /** Writes to its standard input, which it has if it was asked for. */
+  type(text: string): void;
 }
 
 /**
  * `warren ARGS` as a process of its own, in an empty directory, without this process's WARREN_ settings.
  * @param on what to begin the command with: a host of `hosts.ts`
+ * @param input `pipe`: it has a standard input, open as long as it runs
  */
 export async function spawnWarren(
   args: readonly string[],
   env: Record<string, string> = {},
   on: readonly string[] = [],
+  input: 'ignore' | 'pipe' = 'ignore',
 ): Promise<WarrenProcess> {
   const cwd = await mkdtemp(join(tmpdir(), 'warren-test-'));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')));
@@ -36,11 +40,14 @@ export async function spawnWarren(
   const child = spawn(program, rest, {
     cwd,
     env: { ...clean, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input, 'pipe', 'pipe'],
   });
+  // What is typed to one that has gone.
+  child.stdin?.on('error', () => {});
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
     createInterface({ input: stream }).on('line', line => {
       lines.push(line);
       for (const look of [...waiting]) look();
@@ -76,6 +83,7 @@ export async function spawnWarren(
     line,
     exit,
     kill: signal => void child.kill(signal),
+    type: text => void child.stdin?.write(text),
     [Symbol.asyncDispose]: end,
   };
 }

@@ -82,6 +82,14 @@ export class ChatOnHosts implements AsyncDisposable {
     await this.#naming?.[Symbol.asyncDispose]();
   }
 
+  /** What `dig` on that machine is told by naming, a record each, sorted. */
+  async dig(type: string): Promise<string[]> {
+    const place = await this.#naming?.line(/^naming answers DNS at /);
+    const port = /:(\d+) for /.exec(place ?? '')?.[1] ?? '';
+    const [program = '', ...args] = [...this.hosts.on(0), 'dig', '@127.0.0.1', '-p', port, chatName, type, '+short'];
+    return (await run(program, args)).stdout.trim().split('\n').sort();
+  }
+
   async #invite(user: string): Promise<string> {
     const argv = ['invite', '--user', user, ...this.#brokerFlags, ...this.#placeFlags];
     await using inviting = await spawnWarren(argv, {}, this.hosts.on(0));

@@ -18,6 +18,8 @@ const pageSize = 200;
 export class MemberOnHost {
   readonly name: string;
   readonly host: number;
+  /** For `--data`. */
+  readonly home: string;
   readonly id: MemberId;
   isFrozen = false;
   /** What was shown that was shown before, or is older than what was. */
@@ -29,7 +31,6 @@ export class MemberOnHost {
   #process: WarrenProcess | undefined;
   #disconnect = (): void => {};
   readonly #hosts: Hosts;
-  readonly #home: string;
   readonly #flags: readonly string[];
 
   private constructor(
@@ -46,7 +47,7 @@ export class MemberOnHost {
     this.name = name;
     this.host = host;
     this.id = id;
-    this.#home = home;
+    this.home = home;
     this.#flags = flags;
   }
 
@@ -62,10 +63,10 @@ export class MemberOnHost {
 
   /** Resolves when its owner can speak to it, whether it reaches the broker or not. */
   async start(): Promise<void> {
-    const args = ['member', '--data', this.#home, '--port', '0', ...this.#flags];
+    const args = ['member', '--data', this.home, '--port', '0', ...this.#flags];
     this.#process = await spawnWarren(args, { WARREN_CHAT_ONLY: 'true' }, this.#hosts.on(this.host));
     await this.#process.line(/^its owner is served at /);
-    const connection = await connectToDaemon(this.#home);
+    const connection = await connectToDaemon(this.home);
     this.#disconnect = () => connection.close();
     const chat = connection.client(ChatServiceDefinition);
     this.#isUp = true;
