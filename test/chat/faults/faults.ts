@@ -20,6 +20,8 @@ export interface Fault {
   readonly lastsMs: number;
   /** Of the member that is cut off, 0 to 1; undefined: the one that serves. */
   readonly whom: number | undefined;
+  /** The member that is cut off is killed as well, with what it could not send. */
+  readonly isKilled: boolean;
 }
 
 /** Each kind as often as the others, in any order. */
@@ -35,11 +37,12 @@ export function planFaults(count: number, random: () => number): Fault[] {
     // Shorter and longer than it takes to be noticed.
     lastsMs: Math.floor(random() ** 2 * 4_000),
     whom: random() < 0.5 ? undefined : random(),
+    isKilled: random() < 0.5,
   }));
 }
 
 /** Does it, and mends it. @returns to whom, for people */
-export async function commit(network: ChatOnHosts, { kind, lastsMs, whom }: Fault): Promise<string> {
+export async function commit(network: ChatOnHosts, { kind, lastsMs, whom, isKilled }: Fault): Promise<string> {
   switch (kind) {
     case 'a planned migration': {
       const before = network.handOvers;
@@ -77,10 +80,13 @@ export async function commit(network: ChatOnHosts, { kind, lastsMs, whom }: Faul
     case 'a member is cut off': {
       const { members } = network;
       const member = whom === undefined ? await network.active() : members[Math.floor(whom * members.length)];
-      await member?.unplug();
+      if (member === undefined) throw new Error('unreachable');
+      await member.unplug();
       await wait(lastsMs);
-      await member?.plug();
-      return member?.name ?? '';
+      if (isKilled) await member.kill();
+      await member.plug();
+      if (isKilled) await member.start();
+      return `${member.name}${isKilled ? ', killed meanwhile' : ''}`;
     }
   }
 }
