@@ -38,7 +38,10 @@ test.skipIf(why !== undefined)(
     });
     for (const [number, fault] of plan.entries()) {
       await wait(fault.afterMs);
-      const whom = await commit(network, fault);
+      const whom = await commit(network, fault).catch(error => {
+        console.log(network.lastWords);
+        throw new Error(`${number + 1}. ${fault.kind}, WARREN_SEED=${seed}`, { cause: error });
+      });
       console.log(`${at()}: ${number + 1}. ${fault.kind}, ${fault.lastsMs} ms ${whom}`);
     }
     await network.active();

@@ -135,6 +135,13 @@ export class ChatOnHosts implements AsyncDisposable {
     return { messages, consumers };
   }
 
+  /** What all have said last. */
+  get lastWords(): string {
+    const tail = (name: string, lines: readonly string[]): string[] => lines.slice(-12).map(line => `${name}: ${line}`);
+    const naming = tail('naming', this.#naming?.lines ?? []);
+    return [...naming, ...this.members.flatMap(({ name, lines }) => tail(name, lines))].join('\n');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map(member => member.kill()));
     await this.killNaming();
