@@ -285,8 +285,9 @@ function quietly(act: () => void): void {
   } catch {}
 }
 
+/** Resolves as well when the connection goes meanwhile: amqplib's promise waits for the broker's answer, come what may. */
 async function closeQuietly(channel: Channel): Promise<void> {
   try {
-    await channel.close();
+    await Promise.race([new Promise(gone => channel.once('close', gone)), channel.close()]);
   } catch {}
 }
