@@ -433,6 +433,19 @@ describe('a migration', () => {
     expect(bench.of('pick').at(-1)).toEqual({ kind: 'pick', except: [alice, carol] });
   });
 
+  test('goes to another one when the first does not say that it is ready, whatever else it says', () => {
+    const bench = standing();
+    bench.pass(1_000);
+    expect(steps(bench)).toEqual(['stand-by', 'offer']);
+    // The offer was lost, or the answer.
+    for (let past = 0; past <= serverDefaults.leaseMs; past += 500) {
+      bench.pass(500);
+      bench.hears(bob, { kind: 'standing' });
+    }
+    expect(bench.of('say').at(-1)).toEqual({ kind: 'say', line: `no migration: ${bob} does not answer` });
+    expect(bench.of('pick').at(-1)).toEqual({ kind: 'pick', except: [alice, bob] });
+  });
+
   test('takes no word from anybody else, nor of another migration', () => {
     const bench = standing();
     bench.hears(bob, { kind: 'ready' });

@@ -101,7 +101,8 @@ export class Giving {
   hear(from: MemberId, { epoch, migrationId, step }: HandOver, now: number): boolean {
     const chosen = this.#chosen;
     if (chosen?.member !== from || chosen.migrationId !== migrationId || epoch !== this.#epoch) return false;
-    chosen.heardAt = now;
+    // It says that all the time, also when the offer or its answer was lost: that is no answer to it.
+    if (step.kind !== 'standing' || chosen.stage !== 'offered') chosen.heardAt = now;
     switch (step.kind) {
       case 'standing':
         if (chosen.stage === 'asked') {
