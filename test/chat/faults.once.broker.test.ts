@@ -38,8 +38,8 @@ test.skipIf(why !== undefined)(
     });
     for (const [number, fault] of plan.entries()) {
       await wait(fault.afterMs);
-      const whom = await commit(network, fault).catch(error => {
-        console.log(network.lastWords);
+      const whom = await commit(network, fault).catch(async error => {
+        console.log(await network.lastWords());
         throw new Error(`${number + 1}. ${fault.kind}, WARREN_SEED=${seed}`, { cause: error });
       });
       console.log(`${at()}: ${number + 1}. ${fault.kind}, ${fault.lastsMs} ms ${whom}`);

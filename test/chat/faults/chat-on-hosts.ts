@@ -126,20 +126,25 @@ export class ChatOnHosts implements AsyncDisposable {
 
   /** Of the chat's input, as the broker's management API has them. */
   async input(): Promise<QueueFigures> {
+    const { messages, consumers } = JSON.parse(await this.#askQueue()) as QueueFigures;
+    return { messages, consumers };
+  }
+
+  async #askQueue(): Promise<string> {
     const { origin, pathname, username, password } = new URL(this.broker.httpUrl);
     const path = `${origin}${pathname.replace(/\/$/, '')}/api/queues/%2F/chat.${chatName}.in`;
     const authorization = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`;
     const ask = `fetch(${JSON.stringify(path)}, { headers: { authorization: ${JSON.stringify(authorization)} } }).then(r => r.text()).then(t => console.log(t))`;
     const [program = '', ...args] = [...this.hosts.on(0), process.execPath, '-e', ask];
-    const { messages, consumers } = JSON.parse((await run(program, args)).stdout) as QueueFigures;
-    return { messages, consumers };
+    return (await run(program, args)).stdout;
   }
 
   /** What all have said last. */
-  get lastWords(): string {
+  async lastWords(): Promise<string> {
     const tail = (name: string, lines: readonly string[]): string[] => lines.slice(-12).map(line => `${name}: ${line}`);
     const naming = tail('naming', this.#naming?.lines ?? []);
-    return [...naming, ...this.members.flatMap(({ name, lines }) => tail(name, lines))].join('\n');
+    const said = [...naming, ...this.members.flatMap(({ name, lines }) => tail(name, lines))];
+    return [...said, await this.#askQueue().catch(String)].join('\n');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
