@@ -33,6 +33,11 @@ export interface RingCalls {
 
   /** `asOwner`: the asker takes it for the owner of the key; it refuses with `not-owner` when it is not. */
   store: { request: { readonly record: RingRecord; readonly asOwner: boolean }; reply: StoreReply };
+  /** Several at once, at most `maxStored`; a reply for each, in their order. */
+  storeAll: {
+    request: { readonly records: readonly RingRecord[]; readonly asOwner: boolean };
+    reply: { readonly replies: readonly StoreReply[] };
+  };
   fetch: { request: { readonly key: Identifier; readonly kind: RingRecord['kind'] }; reply: Fetched };
   reconcile: { request: Reconcile; reply: Reconciled };
   retrieve: { request: { readonly slots: readonly Slot[] }; reply: { readonly records: readonly RingRecord[] } };
@@ -58,6 +63,8 @@ export interface Reconcile {
   readonly digests: readonly Digest[];
   /** The asker owns the arc, as far as it knows: then the receiver does not. */
   readonly isOwner: boolean;
+  /** And it has learnt what the others know of it (`RingStorage`): whoever lacks nothing of it afterwards is a holder that can be asked. */
+  readonly isSettled: boolean;
 }
 
 export interface Reconciled {
@@ -67,6 +74,8 @@ export interface Reconciled {
   readonly newer: readonly Digest[];
   /** There is more that is newer: ask again once you have these. */
   readonly isCut: boolean;
+  /** The receiver has not yet been told what there is on the arc: that it has nothing newer says nothing. */
+  readonly isFresh: boolean;
 }
 
 /** How a node reaches others. */

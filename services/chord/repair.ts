@@ -1,10 +1,11 @@
+import { type Arc, ArcSet } from './arc.ts';
 import { type Holders, holdersOf } from './holders.ts';
 import { type Identifier, identifier, isBetween, isUpTo } from './identifier.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
-import type { Reconcile, RingClock, RingEvent, RingOptions } from './ports.ts';
-import { type Arc, type Claim, reconcile } from './reconcile.ts';
+import type { Reconcile, Reconciled, RingClock, RingEvent, RingOptions } from './ports.ts';
+import { type Claim, type Compared, reconcile } from './reconcile.ts';
 import type { RingRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 
@@ -31,6 +32,9 @@ export class Repair {
   /** What it owns and has compared with all other holders since it owns it. */
   #settled: Arc | undefined;
   #settledIn = -1;
+  /** What a settled owner has told it all of, or was told of as one; of the arcs that it holds copies of. */
+  readonly #told = new ArcSet();
+  #toldIn = -1;
   #running: Promise<void> | undefined;
   #isDue = false;
   #cancelSoon: (() => void) | undefined;
@@ -81,11 +85,28 @@ export class Repair {
     return this.#running;
   }
 
-  /** Somebody compares with us. What it owns we do not, and should we own it again we must first learn what it took meanwhile. */
-  heard({ isOwner }: Reconcile, from: Peer): void {
-    if (!isOwner) return;
-    this.#cut(from.id);
-    this.#node.answer('notify', {}, from);
+  /**
+   * Somebody compares with us. What it owns we do not, and should we own it again we must first learn what it took meanwhile.
+   * @returns whether we have not yet been told what there is on the arc
+   */
+  heard(
+    { from: low, to, isOwner, isSettled }: Reconcile,
+    from: Peer,
+    { wanted, isCut }: Pick<Reconciled, 'wanted' | 'isCut'>,
+  ): boolean {
+    if (isOwner) {
+      this.#cut(from.id);
+      this.#node.answer('notify', {}, from);
+      if (isSettled && wanted.length === 0 && !isCut) this.#wasTold({ from: low, to });
+    }
+    return this.#toldIn !== this.#node.era || !this.#told.covers({ from: low, to });
+  }
+
+  #wasTold(arc: Arc): void {
+    const { era } = this.#node;
+    if (this.#toldIn !== era) this.#told.clear();
+    this.#toldIn = era;
+    this.#told.add(arc);
   }
 
   /** What the node owns goes to those who will hold it. */
@@ -122,14 +143,29 @@ export class Repair {
     const { predecessor, successors } = neighbours;
     const isAlone = successors[0]?.id === self.id;
     if (!predecessor && !isAlone) return;
+    const { k, r } = this.#options;
     const arc = { from: predecessor?.id ?? self.id, to: self.id, isOwner: true };
-    const { peers, isWhole: areKnown } = this.#holders(this.#options.k);
-    let isWhole = areKnown;
-    for (const other of peers.slice(1)) if (!(await this.#reconcile(other, arc))) isWhole = false;
+    const isSettled = this.#settledIn === era && this.#settled?.from === arc.from;
+    const fresh: Peer[] = [];
+    let { isWhole } = this.#holders(k);
+    let learnt = 0;
+    // Holders that have come lately know nothing yet: those behind them may.
+    for (const [at, other] of this.#holders(r + 1)
+      .peers.slice(1)
+      .entries()) {
+      const isHolder = at < k - 1;
+      if (!isHolder && (isSettled || learnt >= k - 1)) break;
+      const compared = await this.#reconcile(other, { ...arc, isSettled, isOnlyTaken: !isHolder });
+      if (!compared) isWhole = false;
+      else if (!compared.isFresh) learnt++;
+      else if (isHolder) fresh.push(other);
+    }
     const now = this.#node.neighbours;
     if (!isWhole || this.#node.era !== era || now.predecessor?.id !== predecessor?.id) return;
     this.#settled = arc;
     this.#settledIn = era;
+    this.#wasTold(arc);
+    for (const other of fresh) await this.#reconcile(other, { ...arc, isSettled: true });
   }
 
   /** Keys that others own, arc after arc. */
@@ -163,6 +199,7 @@ export class Repair {
     }
     if (holders.length < this.#options.k) return;
     for (const digest of before) this.#store.forget(digest);
+    this.#told.clear();
     emit?.({ type: 'moved-keys', node: this.#node.self, count: before.length });
   }
 
@@ -171,7 +208,7 @@ export class Repair {
     return holdersOf({ owner: self, successors: neighbours.successors }, { k, r: this.#options.r });
   }
 
-  #reconcile(other: Peer, arc: Claim): Promise<{ sent: number; refused: number } | undefined> {
+  #reconcile(other: Peer, arc: Claim): Promise<Compared | undefined> {
     const { ask } = this.#node;
     return reconcile({ ask, store: this.#store, now: this.#ports.clock.now, take: this.#take }, other, arc);
   }

@@ -2,8 +2,8 @@ import { Failure } from '../lib/failure.ts';
 import {
   maxLifeMs,
   maxProviders,
-  maxProviderValue,
   maxRetrieved,
+  maxStored,
   maxValue,
   problemOfRecord,
   tombstoneLifeMs,
@@ -14,6 +14,7 @@ import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
 import type { Fetched, RingCall, RingCalls, RingClock, RingEvent, RingOptions } from './ports.ts';
+import { Publisher } from './publisher.ts';
 import { compare } from './reconcile.ts';
 import { isHigher, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
 import { RecordStore, type StoreBounds } from './record-store.ts';
@@ -30,6 +31,8 @@ export interface StoragePorts {
   /** Whether the public key is the writer's (its hash is the id), and the signature is over `signedOctets`. */
   readonly isAuthentic: (record: RingRecord) => boolean;
   readonly emit?: (event: RingEvent) => void;
+  /** See `PublisherNeeds`; 0 unless told. */
+  readonly firstCounter?: number;
 }
 
 export interface StorageOptions extends Pick<RingOptions, 'k' | 'r' | 'repairMs'> {
@@ -50,7 +53,7 @@ export interface Value {
 }
 
 /** Calls that a node's storage answers. */
-export type StorageCall = 'store' | 'fetch' | 'reconcile' | 'retrieve';
+export type StorageCall = 'store' | 'storeAll' | 'fetch' | 'reconcile' | 'retrieve';
 
 const backoffMs = 100;
 
@@ -63,11 +66,12 @@ const backoffMs = 100;
  */
 export class RingStorage {
   readonly store: RecordStore;
+  /** Which files this member has. */
+  readonly publisher: Publisher;
   readonly #node: ChordNode;
   readonly #ports: StoragePorts;
   readonly #options: StorageOptions;
   readonly #repair: Repair;
-  readonly #published = new Map<Identifier, Uint8Array>();
   #counter = 0;
 
   constructor(node: ChordNode, ports: StoragePorts, options: StorageOptions) {
@@ -76,15 +80,26 @@ export class RingStorage {
     this.#options = options;
     this.store = new RecordStore(options.bounds);
     this.#repair = new Repair(node, this.store, ports, options, record => void this.#keep(record));
+    const { clock, random, writer, sign, firstCounter = 0 } = ports;
+    this.publisher = new Publisher(
+      {
+        ...{ node, clock, random, writer, sign, firstCounter },
+        counterOf: async key => {
+          const { records } = await this.#read(key, 'provider');
+          return records.find(record => record.writer === writer)?.counter ?? 0;
+        },
+        storeAll: (to, request) => this.#call(to, 'storeAll', request),
+      },
+      options,
+    );
   }
 
-  /** Begins to repair and to republish. @returns ends both */
+  /** Begins to repair and to publish. @returns ends both */
   maintain(): () => void {
     const { clock, random } = this.#ports;
-    const { providerLifeMs } = this.#options;
     const stops = [
       this.#repair.maintain(),
-      every(providerLifeMs / 3, () => this.#republish(), clock, random),
+      this.publisher.maintain(),
       every(60_000, async () => this.store.expire(clock.now()), clock, random),
     ];
     return () => {
@@ -98,7 +113,7 @@ export class RingStorage {
    */
   async put(key: Identifier, value: Uint8Array, lifeMs = maxLifeMs): Promise<void> {
     if (value.length > maxValue) throw new Failure('TOO_LARGE', `a value has ${maxValue} octets at most`);
-    await this.#write('value', key, value, lifeMs);
+    await this.#write(key, value, lifeMs);
   }
 
   /** @returns undefined where there is none @throws Failure `NO_MAJORITY`, `OUTSIDE` */
@@ -109,21 +124,28 @@ export class RingStorage {
 
   /** As `put`. What was removed stays so while its tombstone lives, a day. */
   async remove(key: Identifier): Promise<void> {
-    await this.#write('value', key, undefined, tombstoneLifeMs);
+    await this.#write(key, undefined, tombstoneLifeMs);
   }
 
   /** Says that this member has a file, from now on until `withdraw`. @throws as `put` */
-  async provide(file: Identifier, about: Uint8Array = new Uint8Array()): Promise<void> {
-    if (about.length > maxProviderValue)
-      throw new Failure('TOO_LARGE', `a provider says ${maxProviderValue} octets at most`);
-    this.#published.set(file, about);
-    await this.#write('provider', file, about, this.#options.providerLifeMs);
+  async provide(file: Identifier, about: () => Uint8Array = () => new Uint8Array()): Promise<void> {
+    this.publisher.add(file, about);
+    await this.#published(file);
   }
 
   /** @throws as `put` */
   async withdraw(file: Identifier): Promise<void> {
-    this.#published.delete(file);
-    await this.#write('provider', file, undefined, this.#options.providerLifeMs);
+    this.publisher.remove(file);
+    await this.#published(file);
+  }
+
+  async #published(file: Identifier): Promise<void> {
+    const endsAt = this.#ports.clock.now() + this.#options.patienceMs;
+    await this.#persist(file, endsAt, 'was not acknowledged', async () => {
+      const written = await this.publisher.write(file);
+      if (written === 'refused') throw new Failure('REFUSED', 'the record was refused: its holders have too many');
+      return written === 'stored' ? true : undefined;
+    });
   }
 
   /** Members that have a file, and what they say of themselves. @throws as `get` */
@@ -152,6 +174,14 @@ export class RingStorage {
         const { record, asOwner } = request as RingCalls['store']['request'];
         return asOwner && !this.#node.owns(record.key) ? { status: 'not-owner' } : this.#keep(record);
       }
+      case 'storeAll': {
+        const { records, asOwner } = request as RingCalls['storeAll']['request'];
+        const replies = records.slice(0, maxStored).map((record): StoreReply => {
+          if (record.kind !== 'provider') return { status: 'refused', reason: 'only providers are told of together' };
+          return asOwner && !this.#node.owns(record.key) ? { status: 'not-owner' } : this.#keep(record);
+        });
+        return { replies };
+      }
       case 'fetch': {
         const { key, kind } = request as RingCalls['fetch']['request'];
         const isSettledOwner = this.#repair.isSettled(key);
@@ -161,8 +191,8 @@ export class RingStorage {
       }
       case 'reconcile': {
         const asked = request as RingCalls['reconcile']['request'];
-        this.#repair.heard(asked, from);
-        return compare(this.store, asked, now);
+        const compared = compare(this.store, asked, now);
+        return { ...compared, isFresh: this.#repair.heard(asked, from, compared) };
       }
       case 'retrieve': {
         const { slots } = request as RingCalls['retrieve']['request'];
@@ -179,18 +209,12 @@ export class RingStorage {
     return this.store.put(record, this.#ports.clock.now());
   }
 
-  async #write(
-    kind: RingRecord['kind'],
-    key: Identifier,
-    value: Uint8Array | undefined,
-    lifeMs: number,
-  ): Promise<void> {
+  async #write(key: Identifier, value: Uint8Array | undefined, lifeMs: number): Promise<void> {
     const { writer, sign, clock } = this.#ports;
     const endsAt = clock.now() + this.#options.patienceMs;
-    const { records } = await this.#read(key, kind);
-    const seen = kind === 'value' ? records[0] : records.find(record => record.writer === writer);
+    const [seen] = (await this.#read(key, 'value')).records;
     this.#counter = Math.max(this.#counter, seen?.counter ?? 0) + 1;
-    const unsigned = { key, kind, writer, counter: this.#counter, value, lifeMs };
+    const unsigned = { key, kind: 'value' as const, writer, counter: this.#counter, value, lifeMs };
     const record = { ...unsigned, leftMs: lifeMs, ...sign(unsigned) };
     await this.#persist(key, endsAt, 'was not acknowledged', async ({ peers, needed }) => {
       const replies = await gather(
@@ -260,11 +284,6 @@ export class RingStorage {
     if (peer.id === this.#node.self.id) return this.answer(call, request, peer);
     return this.#node.ask(peer, call, request);
   }
-
-  async #republish(): Promise<void> {
-    for (const [file, about] of this.#published)
-      await this.#write('provider', file, about, this.#options.providerLifeMs).catch(() => {});
-  }
 }
 
 function hasIt(reply: StoreReply | undefined): boolean {
@@ -272,5 +291,5 @@ function hasIt(reply: StoreReply | undefined): boolean {
 }
 
 export function isStorageCall(call: RingCall): call is StorageCall {
-  return ['store', 'fetch', 'reconcile', 'retrieve'].includes(call);
+  return ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'].includes(call);
 }

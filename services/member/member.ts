@@ -3,7 +3,7 @@ import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
-import { type RingOptions, startRing } from '../chord/ring.ts';
+import { type RingOptions, type RingPart, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
   announcementOf,
@@ -37,7 +37,7 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort' | 'locate'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
@@ -126,11 +126,18 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort }: MemberOptions): StartPart[] {
-  const starts: StartPart[] = [host => startRing(host, ring)];
+function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: MemberOptions): StartPart[] {
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }));
-  return starts;
+  // They are started one after the other.
+  const started = Promise.withResolvers<RingPart>();
+  const startTheRing: StartPart = async host => {
+    const part = await startRing(host, ring);
+    started.resolve(part);
+    return part;
+  };
+  const startFiles: StartPart = async host =>
+    startPeer(host, { share, originPort, announcing, locate, ring: (await started.promise).providers });
+  return isRingOnly ? [startTheRing] : [startTheRing, startFiles];
 }
 
 /** The same accounts, elsewhere. */

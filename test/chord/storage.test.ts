@@ -265,7 +265,8 @@ describe('a stranger', () => {
 describe('providers of a file', () => {
   test('are all who said that they have it, with what they say', async () => {
     const ring = await new SmallRing().grow(...places);
-    for (const place of [10, 30, 50]) await ring.run(storageAt(ring, place).provide(id(25), octets(`at ${place}`)));
+    for (const place of [10, 30, 50])
+      await ring.run(storageAt(ring, place).provide(id(25), () => octets(`at ${place}`)));
     const found = await ring.run(storageAt(ring, 60).providers(id(25)));
     expect(found.map(each => [each.writer, text(each)]).sort()).toEqual(
       [10, 30, 50].map(place => [peer(place).member, `at ${place}`]),

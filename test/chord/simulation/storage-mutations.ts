@@ -20,11 +20,15 @@ export const storageMutations: ReadonlyMap<string, (process: Process) => Process
   [
     'copies that nobody compares after a change',
     around((call, _, answer) =>
-      call === 'reconcile' ? ({ wanted: [], newer: [], isCut: false } satisfies Reconciled) : answer(),
+      call === 'reconcile' ? ({ wanted: [], newer: [], isCut: false, isFresh: false } satisfies Reconciled) : answer(),
     ),
   ],
   [
     'an owner that answers before it has learnt what the others know',
     around((call, _, answer) => (call === 'fetch' ? { ...(answer() as Fetched), isSettledOwner: true } : answer())),
+  ],
+  [
+    'a holder that has come lately and lets others go by what it lacks',
+    around((call, _, answer) => (call === 'reconcile' ? { ...(answer() as Reconciled), isFresh: false } : answer())),
   ],
 ]);

@@ -79,14 +79,14 @@ const examples: Example[] = [
   [
     'a comparison',
     'reconcile',
-    { from: top, to: key, digests, isOwner: true },
-    { wanted: slots, newer: digests, isCut: true },
+    { from: top, to: key, digests, isOwner: true, isSettled: true },
+    { wanted: slots, newer: digests, isCut: true, isFresh: true },
   ],
   [
     'an empty one',
     'reconcile',
-    { from: key, to: key, digests: [], isOwner: false },
-    { wanted: [], newer: [], isCut: false },
+    { from: key, to: key, digests: [], isOwner: false, isSettled: false },
+    { wanted: [], newer: [], isCut: false, isFresh: false },
   ],
   ['records, the largest', 'retrieve', { slots: slots.slice(0, maxRetrieved) }, { records: large }],
 ];
