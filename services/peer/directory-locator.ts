@@ -3,7 +3,7 @@ import type { MemberHost } from '../bus/hosted.ts';
 import { messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import type { Contact, FoundContent, Locator } from './locator.ts';
+import { type Contact, type FoundContent, isAway, type Locator } from './locator.ts';
 import { type ContentId, isContentId } from './merkle.ts';
 
 const patienceMs = 5_000;
@@ -87,8 +87,7 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
 
 /** Says of names and words why nothing is found while the directory is away. */
 export function onlyDirectoryKnows(error: unknown): unknown {
-  if (!(error instanceof CallFailure) || (error.status !== 'UNAVAILABLE' && error.status !== 'DEADLINE_EXCEEDED'))
-    return error;
+  if (!isAway(error)) return error;
   const why = `names need the directory, which cannot be asked now (${messageOf(error)}); by its id a file is found over the ring`;
   return new CallFailure('UNAVAILABLE', 'PEER_NAMES', why, { cause: error });
 }

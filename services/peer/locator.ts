@@ -1,3 +1,4 @@
+import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { ContentId } from './merkle.ts';
@@ -43,4 +44,10 @@ export interface Locator {
 /** Those who were asked would know of it, and do not. */
 export function isNowhere(error: unknown): boolean {
   return error instanceof CallFailure && (error.code === 'DIRECTORY_FILE' || error.code === 'RING_FILE');
+}
+
+/** It could not be asked, or has not answered in time: it may know all the same. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof CallFailure) return error.status === 'UNAVAILABLE' || error.status === 'DEADLINE_EXCEEDED';
+  return error instanceof Failure && error.code.startsWith('BUS_');
 }

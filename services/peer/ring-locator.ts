@@ -2,7 +2,7 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import { type Contact, type FoundContent, isNowhere, type Locate, type Locator } from './locator.ts';
+import { type Contact, type FoundContent, isAway, isNowhere, type Locate, type Locator } from './locator.ts';
 import type { ContentId } from './merkle.ts';
 import { refusalOfPath } from './share-path.ts';
 
@@ -129,8 +129,4 @@ function neither(ofDirectory: unknown, ofRing: unknown): unknown {
   if (!isAway(ofDirectory) || isAway(ofRing) || !isNowhere(ofRing)) return ofDirectory;
   const why = `nobody says on the ring that they have this file, and the directory cannot be asked (${messageOf(ofDirectory)})`;
   return new CallFailure('NOT_FOUND', 'RING_FILE', why, { cause: ofDirectory });
-}
-
-function isAway(error: unknown): boolean {
-  return !(error instanceof CallFailure) || error.status === 'UNAVAILABLE' || error.status === 'DEADLINE_EXCEEDED';
 }

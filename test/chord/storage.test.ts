@@ -172,6 +172,23 @@ describe('copies', () => {
   });
 });
 
+test('holders that have all come lately, and have not been told anything yet, are not taken at their word that there is nothing', async () => {
+  const ring = await new SmallRing({ stabilizeMs: 300, repairMs: 1e6 }).grow(...places);
+  await put(ring, 10, 15, 'hello');
+  await ring.pass(100);
+  const { weather } = ring.network;
+  ring.network.weather = { ...weather, isLost: call => call === 'reconcile' };
+  for (const place of [19, 17, 16]) {
+    await ring.run(ring.host(peer(place)).join([peer(60)]));
+    await ring.pass(3_000);
+  }
+  ring.network.weather = weather;
+  // The owner compares with 17 and 19, which have nothing either.
+  storageAt(ring, 16).hear();
+  expect(await get(ring, 60, 15)).toBe('hello');
+  expect(ring.holding(id(15))).toEqual(expect.arrayContaining([16, 17, 19]));
+});
+
 describe('a put', () => {
   test('is not acknowledged while a majority of the holders is silent', async () => {
     // Not long enough for others to take their places.

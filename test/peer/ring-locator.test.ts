@@ -17,7 +17,7 @@ const byDirectory: FoundContent = {
 };
 const byRing = { memberId: bob, addresses: ['10.0.0.2:2'], name: 'b.pdf' };
 const inRing = { id, path: 'b.pdf', contact: { memberId: bob, name: bob.slice(0, 12), addresses: ['10.0.0.2:2'] } };
-const away = new CallFailure('DEADLINE_EXCEEDED', 'BUS_DEADLINE', 'no answer within 5 s');
+const away = new CallFailure('DEADLINE_EXCEEDED', 'CALL_DEADLINE', 'no answer within 5 s');
 const unknown = new CallFailure('NOT_FOUND', 'DIRECTORY_FILE', 'no peer shares such a file');
 
 function locatorOf(

@@ -27,8 +27,4 @@ export const storageMutations: ReadonlyMap<string, (process: Process) => Process
     'an owner that answers before it has learnt what the others know',
     around((call, _, answer) => (call === 'fetch' ? { ...(answer() as Fetched), isSettledOwner: true } : answer())),
   ],
-  [
-    'a holder that has come lately and lets others go by what it lacks',
-    around((call, _, answer) => (call === 'reconcile' ? { ...(answer() as Reconciled), isFresh: false } : answer())),
-  ],
 ]);
