@@ -8,6 +8,7 @@ import type { Reconcile, Reconciled, RingClock, RingEvent, RingOptions } from '.
 import { type Claim, type Compared, reconcile } from './reconcile.ts';
 import type { RingRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
+import { maintenanceTries } from './steps.ts';
 
 interface RepairPorts {
   readonly clock: RingClock;
@@ -148,17 +149,20 @@ export class Repair {
     const isSettled = this.#settledIn === era && this.#settled?.from === arc.from;
     const fresh: Peer[] = [];
     let { isWhole } = this.#holders(k);
+    let holders = 0;
     let learnt = 0;
     // Holders that have come lately know nothing yet: those behind them may.
-    for (const [at, other] of this.#holders(r + 1)
-      .peers.slice(1)
-      .entries()) {
-      const isHolder = at < k - 1;
+    for (const other of this.#holders(r + 1).peers.slice(1)) {
+      const isHolder = holders < k - 1;
       if (!isHolder && (isSettled || learnt >= k - 1)) break;
       const compared = await this.#reconcile(other, { ...arc, isSettled, isOnlyTaken: !isHolder });
-      if (!compared) isWhole = false;
-      else if (!compared.isFresh) learnt++;
-      else if (isHolder) fresh.push(other);
+      if (compared) {
+        if (isHolder) holders++;
+        if (!compared.isFresh) learnt++;
+        else if (isHolder) fresh.push(other);
+      }
+      // One that died is no holder, and the next one is; the list will be without it soon.
+      else if (await this.#node.ask(other, 'ping', {}, maintenanceTries)) isWhole = false;
     }
     const now = this.#node.neighbours;
     if (!isWhole || this.#node.era !== era || now.predecessor?.id !== predecessor?.id) return;

@@ -10,6 +10,7 @@ import {
 } from './bounds.ts';
 import { gather, type Holders, holdersOf } from './holders.ts';
 import type { Identifier } from './identifier.ts';
+import type { Lookup } from './lookup.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
@@ -265,13 +266,16 @@ export class RingStorage {
         if (!this.#node.isMember) throw error;
         return undefined;
       });
-      const result = found && (await attempt(holdersOf(found, this.#options)));
+      const holders = found && holdersOf(found, this.#options);
+      const result = holders && (await attempt(holders));
       if (result !== undefined) return result;
       if (clock.now() + wait > endsAt)
         throw new Failure('NO_MAJORITY', `the key ${what}: no majority of its holders answers`);
-      // It may not have noticed that the node before it died.
-      if (found && found.owner.id !== this.#node.self.id) void this.#node.ask(found.owner, 'nudge', {});
-      else this.#node.nudge();
+      // They may not have noticed yet that a node next to them died: the holders, and who named the owner.
+      const near = new Map([...(holders?.peers ?? []), ...lastOn(found)].map(peer => [peer.id, peer]));
+      near.delete(this.#node.self.id);
+      for (const peer of near.values()) void this.#node.ask(peer, 'nudge', {});
+      this.#node.nudge();
       await new Promise<void>(resolve => void clock.after(wait * (0.5 + random()), resolve));
     }
   }
@@ -284,6 +288,12 @@ export class RingStorage {
     if (peer.id === this.#node.self.id) return this.answer(call, request, peer);
     return this.#node.ask(peer, call, request);
   }
+}
+
+/** The last node that answered on the way, before the owner. */
+function lastOn(found: Lookup | undefined): Peer[] {
+  const last = found?.path.findLast(({ peer, isSilent }) => !isSilent && peer.id !== found.owner.id);
+  return last ? [last.peer] : [];
 }
 
 function hasIt(reply: StoreReply | undefined): boolean {

@@ -59,7 +59,7 @@ test('10,000 files are told to the ring while the daemon answers its owner, and 
   console.log(
     `${told.view?.records} records at another member after ${Math.round(toldMs)} ms; meanwhile the owner was answered within ${at(0.5)} ms (half), ${at(0.99)} ms (99 %), ${at(1)} ms (all); kept at ${(100 * ofAnn).toFixed(1)} % of a core where the files are, ${(100 * ofBob).toFixed(1)} % elsewhere`,
   );
-  expect(at(0.99)).toBeLessThan(500);
+  expect(at(0.99)).toBeLessThan(1_000);
   expect(Math.max(ofAnn, ofBob)).toBeLessThan(0.2);
   await broker.close();
 }, 600_000);
