@@ -18,8 +18,12 @@ export interface Project extends AsyncDisposable {
   /** The directory's REST. */
   readonly directory: string;
   readonly management: string;
+  /** REST of the ring's nodes, of the profile `chord`. */
+  readonly nodos: readonly string[];
   /** `docker compose ARGS` @returns what it printed on stdout */
   compose(...args: string[]): Promise<string>;
+  /** The same, with something on its standard input. */
+  composeWith(input: string, ...args: string[]): Promise<string>;
   /** The container of a service. */
   container(service: string, number?: number): string;
   /** A command in a running container, as its user. */
@@ -56,8 +60,8 @@ export async function composeProject({
 }: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
-  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
-  const [port, second, admin, amqp, management, prometheus, grafana, directory] = ports.map(String);
+  const ports = await Promise.all(Array.from({ length: 11 }, freePort));
+  const [port, second, admin, amqp, management, prometheus, grafana, directory, ...nodos] = ports.map(String);
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:WARREN|COMPOSE)_/.test(key));
   const env = {
     ...Object.fromEntries(inherited),
@@ -75,17 +79,19 @@ export async function composeProject({
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
     WARREN_GRAFANA_PORT: grafana,
+    ...Object.fromEntries(nodos.map((nodo, at) => [`WARREN_NODO${at + 1}_PORT`, nodo])),
     ...own,
   };
   const held = tether(`cd '${root}'\n${script}`, [], { env, graceMs: 60_000 });
   await held.firstLine;
-  const compose = (...args: string[]): Promise<string> =>
+  const composeWith = (input: string, ...args: string[]): Promise<string> =>
     new Promise((resolve, reject) => {
       const options = { cwd: root, env, timeout: patienceMs, maxBuffer: 1 << 26 };
-      execFile('docker', ['compose', ...args], options, (error, stdout, stderr) => {
+      const child = execFile('docker', ['compose', ...args], options, (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
         else reject(new Error(`docker compose ${args.join(' ')}:\n${stderr || error.message}`, { cause: error }));
       });
+      child.stdin?.end(input);
     });
   const container = (service: string, number = 1): string => `${name}-${service}-${number}`;
   return {
@@ -95,7 +101,9 @@ export async function composeProject({
     admin: `http://127.0.0.1:${admin}`,
     directory: `http://127.0.0.1:${directory}`,
     management: `http://127.0.0.1:${management}`,
-    compose,
+    nodos: nodos.map(nodo => `http://127.0.0.1:${nodo}`),
+    compose: (...args) => composeWith('', ...args),
+    composeWith,
     container,
     exec: (service, ...command) => docker(['exec', container(service), ...command]),
     isWell: async service => {
