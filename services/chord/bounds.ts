@@ -29,6 +29,8 @@ export const maxDigests = 512;
 export const maxStored = 64;
 /** Of one `retrieve`: with the largest values 1 MiB. */
 export const maxRetrieved = 16;
+/** Of `Reconciled.claimants`. */
+export const maxClaimants = 8;
 /** Of `Route.closer`: enough to route around silent nodes without asking the same node again, even where half of them are dead. */
 export const maxCloser = 16;
 /** Of a successor list. */

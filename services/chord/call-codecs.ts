@@ -6,7 +6,7 @@ import {
 } from '../../proto/gen/warren/chord/v1/ring.ts';
 import type { RequestOf, ResponseOf } from '../lib/rpc/definition.ts';
 import type { AddressBook } from './address-book.ts';
-import { maxCloser, maxDigests, maxProviders, maxRetrieved, maxStored, maxSuccessors } from './bounds.ts';
+import { maxClaimants, maxCloser, maxDigests, maxProviders, maxRetrieved, maxStored, maxSuccessors } from './bounds.ts';
 import type { RingCall, RingCalls } from './ports.ts';
 import type { StoreReply } from './record.ts';
 import {
@@ -133,13 +133,15 @@ export function createCodecs(book: AddressBook): Codecs {
         ...{ from: decodeIdentifier(from), to: decodeIdentifier(to) },
         ...{ digests: decodeAll(digests, maxDigests, decodeDigest), isOwner, isSettled },
       }),
-      encodeReply: ({ wanted, newer, isCut, isFresh }) => ({
+      encodeReply: ({ wanted, newer, isCut, isFresh, claimants }) => ({
         ...{ wanted: wanted.map(encodeSlot), newer: newer.map(encodeDigest), isCut, isFresh },
+        claimants: claimants.map(peer),
       }),
-      decodeReply: ({ wanted, newer, isCut, isFresh }) => ({
+      decodeReply: ({ wanted, newer, isCut, isFresh, claimants }) => ({
         ...{ wanted: decodeAll(wanted, maxDigests, decodeSlot), newer: decodeAll(newer, maxDigests, decodeDigest) },
         isCut,
         isFresh,
+        claimants: decodeAll(claimants, maxClaimants, decodePeer),
       }),
     },
     retrieve: {

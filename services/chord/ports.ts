@@ -76,6 +76,11 @@ export interface Reconciled {
   readonly isCut: boolean;
   /** The receiver has not yet been told what there is on the arc: that it has nothing newer says nothing. */
   readonly isFresh: boolean;
+  /**
+   * Other nodes between the arc's beginning and the receiver that lately said that they own something: whoever does not know them is not where it
+   * takes itself to be. At most `maxClaimants`.
+   */
+  readonly claimants: readonly Peer[];
 }
 
 /** How a node reaches others. */

@@ -1,6 +1,6 @@
 import type { Arc } from './arc.ts';
 import type { Ask } from './ask.ts';
-import { maxDigests, maxRetrieved } from './bounds.ts';
+import { maxClaimants, maxDigests, maxRetrieved } from './bounds.ts';
 import type { Identifier } from './identifier.ts';
 import type { Peer } from './peer.ts';
 import type { Reconcile, Reconciled } from './ports.ts';
@@ -33,6 +33,7 @@ export interface Compared {
   readonly refused: number;
   /** See `Reconciled`. */
   readonly isFresh: boolean;
+  readonly claimants: readonly Peer[];
 }
 
 interface Page extends Arc {
@@ -68,6 +69,7 @@ export async function reconcile(
   arc: Claim,
 ): Promise<Compared | undefined> {
   const { isOwner, isSettled = false } = arc;
+  const claimants = new Map<Identifier, Peer>();
   let isFresh = false;
   let sent = 0;
   let refused = 0;
@@ -78,6 +80,7 @@ export async function reconcile(
       const reply = await ask(other, 'reconcile', { from, to, digests: page, isOwner, isSettled });
       if (!reply) return undefined;
       isFresh ||= reply.isFresh;
+      for (const claimant of reply.claimants.slice(0, maxClaimants)) claimants.set(claimant.id, claimant);
       const newer = arc.isGivenAway ? [] : reply.newer.slice(0, maxDigests);
       for (let at = 0; at < newer.length; at += maxRetrieved) {
         const slots = newer.slice(at, at + maxRetrieved).map(({ slot }) => slot);
@@ -96,7 +99,7 @@ export async function reconcile(
       if (!reply.isCut || arc.isGivenAway || left <= 1) break;
     }
   }
-  return { sent, refused, isFresh };
+  return { sent, refused, isFresh, claimants: [...claimants.values()] };
 }
 
 /** Of one page: the other may have this many times more than fits into one answer. */
@@ -107,7 +110,7 @@ export function compare(
   store: RecordStore,
   { from, to, digests }: Pick<Reconcile, 'from' | 'to' | 'digests'>,
   now: number,
-): Omit<Reconciled, 'isFresh'> {
+): Pick<Reconciled, 'wanted' | 'newer' | 'isCut'> {
   const theirs = new Map(digests.slice(0, maxDigests).map(digest => [digest.slot, digest]));
   const newer: Digest[] = [];
   let isCut = false;

@@ -193,7 +193,7 @@ export class RingStorage {
       case 'reconcile': {
         const asked = request as RingCalls['reconcile']['request'];
         const compared = compare(this.store, asked, now);
-        return { ...compared, isFresh: this.#repair.heard(asked, from, compared) };
+        return { ...compared, ...this.#repair.heard(asked, from, compared) };
       }
       case 'retrieve': {
         const { slots } = request as RingCalls['retrieve']['request'];

@@ -189,6 +189,27 @@ test('holders that have all come lately, and have not been told anything yet, ar
   expect(ring.holding(id(15))).toEqual(expect.arrayContaining([16, 17, 19]));
 });
 
+test('of two that joined at once and both take themselves for the owner, one learns of the other before anybody relies on it', async () => {
+  const ring = await new SmallRing({ stabilizeMs: 1e6, repairMs: 1e6 }).grow(10, 40, 50, 60, 70);
+  const { weather } = ring.network;
+  // Nobody before them hears of those who join.
+  ring.network.weather = { ...weather, isLost: call => call === 'nudge' };
+  await ring.run(ring.host(peer(20)).join([peer(60)]));
+  await ring.pass(1_000);
+  for (const place of [30, 33, 36]) await ring.run(ring.host(peer(place)).join([peer(60)]));
+  for (const place of [33, 30, 30]) await ring.run(ring.at(place).first.node.stabilize());
+  expect(
+    ring
+      .at(30)
+      .first.node.neighbours.successors.slice(0, 3)
+      .map(({ id }) => Number(id)),
+  ).toEqual([33, 36, 40]);
+  storageAt(ring, 30).hear();
+  await ring.pass(500);
+  await put(ring, 60, 15, 'hello');
+  expect(await get(ring, 20, 15)).toBe('hello');
+});
+
 describe('a put', () => {
   test('is not acknowledged while a majority of the holders is silent', async () => {
     // Not long enough for others to take their places.

@@ -224,6 +224,8 @@ export interface ReconcileResponse {
   isCut: boolean;
   /** The receiver has not yet been told what there is on the arc: that it has nothing newer says nothing. */
   isFresh: boolean;
+  /** Other nodes between the arc's beginning and the receiver that lately said that they own something; at most 8. */
+  claimants: Peer[];
 }
 
 export interface RetrieveRequest {
@@ -1929,7 +1931,7 @@ export const ReconcileRequest: MessageFns<ReconcileRequest> = {
 };
 
 function createBaseReconcileResponse(): ReconcileResponse {
-  return { wanted: [], newer: [], isCut: false, isFresh: false };
+  return { wanted: [], newer: [], isCut: false, isFresh: false, claimants: [] };
 }
 
 export const ReconcileResponse: MessageFns<ReconcileResponse> = {
@@ -1945,6 +1947,9 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
     }
     if (message.isFresh !== false) {
       writer.uint32(32).bool(message.isFresh);
+    }
+    for (const v of message.claimants) {
+      Peer.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1994,6 +1999,14 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
             message.isFresh = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.claimants.push(Peer.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2015,6 +2028,7 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
     message.newer = object.newer?.map((e) => Digest.fromPartial(e)) || [];
     message.isCut = object.isCut ?? false;
     message.isFresh = object.isFresh ?? false;
+    message.claimants = object.claimants?.map((e) => Peer.fromPartial(e)) || [];
     return message;
   },
 };
