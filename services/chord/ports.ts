@@ -45,6 +45,13 @@ export interface RingCalls {
 
 export type RingCall = keyof RingCalls;
 
+/** Calls that a node's storage answers; the others the node itself. */
+export type StorageCall = 'store' | 'storeAll' | 'fetch' | 'reconcile' | 'retrieve';
+
+export function isStorageCall(call: RingCall): call is StorageCall {
+  return ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'].includes(call);
+}
+
 export interface Fetched {
   /** Tombstones included. */
   readonly records: readonly RingRecord[];

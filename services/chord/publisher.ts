@@ -7,7 +7,7 @@ import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
 import type { RingCalls, RingClock, RingOptions } from './ports.ts';
-import type { RingRecord, StoreReply, UnsignedRecord } from './record.ts';
+import { isKept, type RingRecord, type StoreReply, type UnsignedRecord } from './record.ts';
 
 export interface PublisherNeeds {
   readonly node: ChordNode;
@@ -197,7 +197,7 @@ type Replies = readonly (RingCalls['storeAll']['reply'] | undefined)[];
 function outcome(came: Replies, at: number, { needed }: Holders): Written {
   const replies = came.map(reply => reply?.replies[at]);
   const [owner] = replies;
-  const count = replies.filter(reply => reply?.status === 'stored' || reply?.status === 'superseded').length;
+  const count = replies.filter(isKept).length;
   if (owner?.status === 'superseded' && count >= needed) return 'superseded';
   if (owner?.status === 'stored' && count >= needed) return 'stored';
   return replies.find(reply => reply?.status === 'refused' || reply?.status === 'not-owner')?.status ?? 'silent';

@@ -10,14 +10,14 @@ import {
 } from './bounds.ts';
 import { gather, type Holders, holdersOf } from './holders.ts';
 import type { Identifier } from './identifier.ts';
-import type { Lookup } from './lookup.ts';
+import { lastBefore } from './lookup.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
-import type { Fetched, RingCall, RingCalls, RingClock, RingEvent, RingOptions } from './ports.ts';
+import type { Fetched, RingCalls, RingClock, RingEvent, RingOptions, StorageCall } from './ports.ts';
 import { Publisher } from './publisher.ts';
 import { compare } from './reconcile.ts';
-import { isHigher, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
+import { isHigher, isKept, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
 import { RecordStore, type StoreBounds } from './record-store.ts';
 import { Repair } from './repair.ts';
 
@@ -53,9 +53,6 @@ export interface Value {
   readonly counter: number;
 }
 
-/** Calls that a node's storage answers. */
-export type StorageCall = 'store' | 'storeAll' | 'fetch' | 'reconcile' | 'retrieve';
-
 const backoffMs = 100;
 
 /**
@@ -74,6 +71,8 @@ export class RingStorage {
   readonly #options: StorageOptions;
   readonly #repair: Repair;
   #counter = 0;
+  /** The era that it is about to end by itself. */
+  #leavingIn = -1;
 
   constructor(node: ChordNode, ports: StoragePorts, options: StorageOptions) {
     this.#node = node;
@@ -157,6 +156,8 @@ export class RingStorage {
 
   /** Before leaving: the nodes that will hold this one's keys have them. */
   async handOver(): Promise<void> {
+    // What comes from here on would go with it, acknowledged.
+    this.#leavingIn = this.#node.era;
     await this.#repair.handOver();
   }
 
@@ -173,13 +174,13 @@ export class RingStorage {
     switch (call) {
       case 'store': {
         const { record, asOwner } = request as RingCalls['store']['request'];
-        return asOwner && !this.#node.owns(record.key) ? { status: 'not-owner' } : this.#keep(record);
+        return this.#store(record, asOwner);
       }
       case 'storeAll': {
         const { records, asOwner } = request as RingCalls['storeAll']['request'];
         const replies = records.slice(0, maxStored).map((record): StoreReply => {
           if (record.kind !== 'provider') return { status: 'refused', reason: 'only providers are told of together' };
-          return asOwner && !this.#node.owns(record.key) ? { status: 'not-owner' } : this.#keep(record);
+          return this.#store(record, asOwner);
         });
         return { replies };
       }
@@ -203,6 +204,11 @@ export class RingStorage {
     }
   }
 
+  #store(record: RingRecord, asOwner: boolean): StoreReply {
+    const isLeaving = this.#leavingIn === this.#node.era;
+    return isLeaving || (asOwner && !this.#node.owns(record.key)) ? { status: 'not-owner' } : this.#keep(record);
+  }
+
   #keep(record: RingRecord): StoreReply {
     const reason = problemOfRecord(record);
     if (reason !== undefined) return { status: 'refused', reason };
@@ -220,9 +226,9 @@ export class RingStorage {
     await this.#persist(key, endsAt, 'was not acknowledged', async ({ peers, needed }) => {
       const replies = await gather(
         peers.map((peer, at) => this.#call(peer, 'store', { record, asOwner: at === 0 })),
-        came => hasIt(came[0]) && came.filter(hasIt).length >= needed,
+        came => isKept(came[0]) && came.filter(isKept).length >= needed,
       );
-      if (hasIt(replies[0]) && replies.filter(hasIt).length >= needed) return true;
+      if (isKept(replies[0]) && replies.filter(isKept).length >= needed) return true;
       const refusal = replies.find(reply => reply?.status === 'refused');
       if (refusal) throw new Failure('REFUSED', `the record was refused: ${refusal.reason ?? 'for no reason given'}`);
       return undefined;
@@ -272,7 +278,9 @@ export class RingStorage {
       if (clock.now() + wait > endsAt)
         throw new Failure('NO_MAJORITY', `the key ${what}: no majority of its holders answers`);
       // They may not have noticed yet that a node next to them died: the holders, and who named the owner.
-      const near = new Map([...(holders?.peers ?? []), ...lastOn(found)].map(peer => [peer.id, peer]));
+      const near = new Map(
+        [...(holders?.peers ?? []), ...(found ? lastBefore(found) : [])].map(peer => [peer.id, peer]),
+      );
       near.delete(this.#node.self.id);
       for (const peer of near.values()) void this.#node.ask(peer, 'nudge', {});
       this.#node.nudge();
@@ -288,18 +296,4 @@ export class RingStorage {
     if (peer.id === this.#node.self.id) return this.answer(call, request, peer);
     return this.#node.ask(peer, call, request);
   }
-}
-
-/** The last node that answered on the way, before the owner. */
-function lastOn(found: Lookup | undefined): Peer[] {
-  const last = found?.path.findLast(({ peer, isSilent }) => !isSilent && peer.id !== found.owner.id);
-  return last ? [last.peer] : [];
-}
-
-function hasIt(reply: StoreReply | undefined): boolean {
-  return reply?.status === 'stored' || reply?.status === 'superseded';
-}
-
-export function isStorageCall(call: RingCall): call is StorageCall {
-  return ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'].includes(call);
 }

@@ -143,6 +143,21 @@ describe('copies', () => {
     expect(await get(ring, 60, 15)).toBe('hello');
   });
 
+  test('are not left with a node that is leaving, which acknowledges nothing any more', async () => {
+    const ring = await new SmallRing({ stabilizeMs: 1e6, repairMs: 1e6 }).grow(...places);
+    ring.network.isCut = (from, to) => from === id(60) && to === id(40);
+    const putting = put(ring, 60, 15, 'hello');
+    // So that the value comes when all that was there has been handed over.
+    await ring.pass(12);
+    await ring.run(ring.at(20).leave());
+    ring.network.kill(id(20));
+    await putting;
+    ring.network.isCut = () => false;
+    // With the one that left it would be the second of three.
+    ring.kill(30);
+    expect(await get(ring, 60, 15)).toBe('hello');
+  });
+
   test('of many values move in as many calls as it takes', async () => {
     const ring = await new SmallRing().grow(...places);
     for (let at = 0; at < 40; at++) await put(ring, 10, 2_000 + at, `value ${at}`);
