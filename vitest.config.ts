@@ -10,6 +10,16 @@ const reporter = brokerReporter(here);
 const integration = ['test/**/*.broker.test.ts'];
 // What is beyond the broker, and takes long: on the embedded one, and by `npm run test:long` on all.
 const once = process.env.WARREN_LONG ? [] : ['test/**/*.once.broker.test.ts'];
+// What is beyond the broker, and yet worth a real one: on the embedded one and the newest RabbitMQ that is here; by `test:long` on all.
+const beyond = [
+  'test/{directory,member,naming,chord}/**',
+  'test/up/{members,status,up}.*',
+  'test/proxy/{streams,websocket}.*',
+];
+const older =
+  !process.env.WARREN_LONG && here.projects.some(({ name, why }) => name === 'rabbitmq-4.0' && why === undefined)
+    ? beyond
+    : [];
 const acceptance = ['test/compose/**/*.test.ts'];
 // Two cores. Files, not tests within a file, run side by side.
 const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 60_000 };
@@ -41,7 +51,7 @@ export default defineConfig({
           ...common,
           name,
           include: integration,
-          exclude: name === 'embedded' ? [] : once,
+          exclude: name === 'embedded' ? [] : name === 'rabbitmq-4.0' ? once : [...once, ...older],
           // After the unit tests, which say what is wrong sooner.
           sequence: { groupOrder: 1 },
           globalSetup: join(import.meta.dirname, 'test/support', globalSetup),

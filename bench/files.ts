@@ -11,8 +11,15 @@ import { delayMs, measureCeiling, moveAway } from './parts/files/far.ts';
 import { type FilesFlags, parseFilesFlags, usage } from './parts/files/flags.ts';
 import { type Cell, type Entry, measure, scanEntry, transferEntry } from './parts/files/matches.ts';
 import { formatResults, type Results } from './parts/files/report.ts';
-import { createLargeFile, createManyFiles, createSmallFiles, linkAll, type Sample } from './parts/files/samples.ts';
-import { rivalScanners } from './parts/files/scanners.ts';
+import {
+  createLargeFile,
+  createManyFiles,
+  createSmallFiles,
+  createSparseFiles,
+  linkAll,
+  type Sample,
+} from './parts/files/samples.ts';
+import { rivalScanners, warrenScanner } from './parts/files/scanners.ts';
 import { describeMachine } from './parts/machine.ts';
 import { writeSection } from './parts/page.ts';
 
@@ -130,9 +137,16 @@ async function measureFiles(
     const [dir, copy] = [join(home, 'many'), join(home, 'many-copy')];
     createManyFiles(dir, flags.scannedFiles);
     linkAll(dir, copy);
-    const scanners = rivalScanners(children, copy).filter(({ key }) => isWanted(key));
+    const own = warrenScanner(children, join(home, 'many-data'), false);
+    const scanners = [own, ...rivalScanners(children, copy)].filter(({ key }) => isWanted(key));
     for (const scanner of scanners) await scanner.prepare?.(dir);
     await compete(scanners.map(scanner => scanEntry(scanner, dir)));
+  }
+  const indexer = warrenScanner(children, join(home, 'index-data'), true);
+  if (does('index') && isWanted(indexer.key)) {
+    const dir = join(home, 'sparse');
+    createSparseFiles(dir);
+    await compete([scanEntry(indexer, dir, 'index')]);
   }
   const load = loadavg()[0]?.toFixed(1);
   return {

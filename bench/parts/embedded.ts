@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 
 export interface EmbeddedBroker {
   readonly url: string;
+  /** Of its HTTP API, with the account. */
+  readonly httpUrl: string;
   readonly pid: number;
   /** From the start of the process. */
   readonly readyMs: number;
@@ -21,12 +23,15 @@ export async function startEmbedded(dir: string): Promise<EmbeddedBroker> {
     { env, stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const lines = createInterface({ input: child.stdout });
+  let port: string | undefined;
   for await (const line of lines) {
-    const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port === undefined) continue;
+    port ??= /amqp:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+    const httpPort = /http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+    if (port === undefined || httpPort === undefined) continue;
     const readyMs = performance.now() - startedAt;
     return {
       url: `amqp://bench:bench@127.0.0.1:${port}`,
+      httpUrl: `http://bench:bench@127.0.0.1:${httpPort}`,
       pid: child.pid ?? 0,
       readyMs,
       close: () => void child.kill('SIGTERM'),

@@ -1,6 +1,7 @@
 import { IllegalOperationError, type Message, type Options } from 'amqplib';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
+import { largePassed } from '../lib/large-messages.ts';
 import { randomHex, randomId } from '../lib/random.ts';
 import { newTraceparent } from '../lib/trace.ts';
 import type {
@@ -15,7 +16,6 @@ import type {
   Verdict,
 } from './bus.ts';
 import { BusConsumer } from './consumer.ts';
-import { largePassed } from './large-messages.ts';
 import { Outbox, type Pending } from './outbox.ts';
 import { Requests } from './requests.ts';
 import { declare, openChannel, openSession, type Session, userOf } from './session.ts';

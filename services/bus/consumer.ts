@@ -1,10 +1,10 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/failure.ts';
+import { largePassed } from '../lib/large-messages.ts';
 import { AckWindow } from './ack-window.ts';
 import { arrivals } from './arrival.ts';
 import type { ConsumeOptions, Consumer, Delivery, Verdict } from './bus.ts';
-import { largePassed } from './large-messages.ts';
 import { declare, openChannel, queueOptions, type Session } from './session.ts';
 import type { Binding, QueueSpec, Role } from './topology.ts';
 

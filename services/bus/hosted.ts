@@ -13,8 +13,11 @@ export interface MemberLink {
   readonly way: 'direct' | 'broker';
   /** `host:port`, or `broker`: for people. */
   readonly address: string;
-  /** All methods of a service, the same either way; through the broker sealed from end to end (relay/relays.ts). */
-  client<S extends ServiceDefinition>(service: S): Client<S>;
+  /**
+   * All methods of a service, the same either way; through the broker sealed from end to end (relay/relays.ts).
+   * @param lane of a direct way: another connection for each, from 0 (the one that all share) to 3, for calls that bring much
+   */
+  client<S extends ServiceDefinition>(service: S, lane?: number): Client<S>;
   /**
    * Methods that answer once; through the broker each in one message, which its operator can read: for small calls to many members, of
    * which nothing is secret.

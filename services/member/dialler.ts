@@ -35,12 +35,14 @@ const addressesAtOnce = 4;
 const hostAndPort = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i;
 const retryBounds = { firstMs: 5_000, maxMs: 300_000 };
 const idleMs = 10 * 60_000;
+/** TCP halves its speed for each packet that is lost on a long way: several connections share that. */
+const mostLanes = 4;
 /** Of either kind; beyond it the one that was asked for longest ago goes. */
 const remembered = 1_000;
-/** A call through a window of 64 KiB gets 2 MiB a second at a round trip of 20 ms; with this one 80 times as much. */
+/** A connection with a window of 64 KiB gets 3 MiB a second at a round trip of 20 ms; with this one 64 times as much. */
 const channelOptions = {
   ...memberChannelOptions,
-  'grpc-node.flow_control_window': 8 * 1024 * 1024,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.enable_http_proxy': 0,
@@ -92,16 +94,17 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
   const dialDirect = async (memberId: MemberId, address: string, signal: AbortSignal): Promise<DirectLink['link']> => {
     const isRevoked = (serial: string): boolean =>
       revocations.isRevokedMember(memberId) || revocations.isRevoked(serial);
-    const channel = memberChannelCredentials(credentials(), memberId, isRevoked);
-    const grpc = openGrpc(address, channel, channelOptions);
+    const open = (): GrpcConnection =>
+      openGrpc(address, memberChannelCredentials(credentials(), memberId, isRevoked), channelOptions);
+    const grpc = openLanes(open);
     try {
       const { memberId: answered } = await grpc
         .client(ContactServiceDefinition)
         .ping({}, { deadlineMs: patienceMs, signal });
       // TLS has checked the key already.
       if (answered !== memberId) throw new CallFailure('FAILED_PRECONDITION', 'MEMBER_OTHER', 'another member answers');
-      const client: MemberLink['client'] = service => grpc.client(service);
-      return { memberId, way: 'direct', address, grpc, client, unary: client };
+      const client: MemberLink['client'] = (service, lane = 0) => grpc.lane(lane).client(service);
+      return { memberId, way: 'direct', address, grpc, client, unary: service => client(service) };
     } catch (error) {
       grpc.close();
       throw error;
@@ -178,6 +181,27 @@ export function createDialler({ bus, relays, credentials, revocations, clock, ra
       clearInterval(sweep);
       offRevoked();
       for (const member of [...direct.keys()]) drop(member);
+    },
+  };
+}
+
+/** Connections to one member, made when they are first asked for; they end together. */
+function openLanes(open: () => GrpcConnection): GrpcConnection & { lane(lane: number): GrpcConnection } {
+  const first = open();
+  const lanes = [first];
+  let isClosed = false;
+  return {
+    ...first,
+    lane(lane) {
+      const at = Math.min(lane, mostLanes - 1);
+      // One that is closed says so itself.
+      if (at === 0 || isClosed) return first;
+      lanes[at] ??= open();
+      return lanes[at];
+    },
+    close() {
+      isClosed = true;
+      for (const each of lanes) each?.close();
     },
   };
 }

@@ -8,6 +8,7 @@ import { diskFailure } from './disk-failure.ts';
 import { stampOf } from './file-stamp.ts';
 import { partialDir, placeFile } from './final-place.ts';
 import { hashBytes, isEqual, leafPrefix, partPieces, pieceBytes, pieceLength } from './merkle.ts';
+import { releaseFrame } from './piece-frame.ts';
 import { PieceMap } from './piece-map.ts';
 import { readParts } from './read-parts.ts';
 import { sha256 } from './sha256.ts';
@@ -270,7 +271,8 @@ class IncomingPiece {
   }
 
   /** Of a whole one: writes it, and only then does it count. @throws Failure PEER_DISK… */
-  save(): Promise<void> {
-    return this.#write(this.#frames);
+  async save(): Promise<void> {
+    await this.#write(this.#frames);
+    for (const frame of this.#frames.splice(0)) releaseFrame(frame);
   }
 }

@@ -1,5 +1,6 @@
 import {
   type SourceProgress,
+  SourceState,
   type Transfer,
   TransferDirection,
   TransferPhase,
@@ -9,12 +10,15 @@ import { Failure, messageOf } from '../lib/failure.ts';
 import { type ContentPull, type PullNeeds, reasonOf } from './content-pull.ts';
 import { dropUnfinished } from './download-file.ts';
 import { makeFolders } from './final-place.ts';
-import type { ListingEntry } from './listing.ts';
+import { decodeListing, type ListingEntry } from './listing.ts';
 import type { Contact, Locate } from './locator.ts';
-import type { ContentId } from './merkle.ts';
+import { type ContentId, pieceBytes } from './merkle.ts';
 import type { Pulls } from './pulls.ts';
 import { RateMeter } from './rate-meter.ts';
 import { joinPath, type Platform, parseSharePath, type SharePath } from './share-path.ts';
+import { mostSmallIds } from './small-contents.ts';
+import type { SmallWanted } from './small-pull.ts';
+import { SmallPulls } from './small-pulls.ts';
 import { kindOf } from './swarm-service.ts';
 import type { OwnTransfer } from './transfer.ts';
 
@@ -50,6 +54,17 @@ interface Task {
   readonly entry: ListingEntry | undefined;
 }
 
+/** What a folder names, and may be small. */
+interface SmallTask extends Task, SmallWanted {
+  readonly entry: ListingEntry;
+}
+
+/** So that another download has room at the same source. */
+const batchesAtOnce = 3;
+/** Of a batch, beside `mostSmallIds`. What a listing has is not known before. */
+const batchBytes = 8 * 1024 * 1024;
+const guessedListingBytes = 32 * 1024;
+
 /** A file that is pulled into the share, or a folder with all that is in it. */
 export class Download implements OwnTransfer {
   readonly id: string;
@@ -62,6 +77,10 @@ export class Download implements OwnTransfer {
   readonly #meter = new RateMeter();
   /** What came from pulls that are over, by source. */
   readonly #gave = new Map<string, SourceProgress>();
+  readonly #small: SmallPulls;
+  #smallTasks: SmallTask[] = [];
+  #batches = 0;
+  #pausing = new AbortController();
   #tasks: Task[];
   #isPaused: boolean;
   #entries = 0;
@@ -79,6 +98,7 @@ export class Download implements OwnTransfer {
     this.id = request.transferId;
     this.#path = request.path;
     this.#isPaused = request.isPaused === true;
+    this.#small = new SmallPulls(needs, request);
     this.#tasks = [{ id: request.id, path: request.path, entry: undefined }];
     this.done = this.#run();
   }
@@ -94,6 +114,7 @@ export class Download implements OwnTransfer {
   pause(): void {
     if (this.#end !== undefined) return;
     this.#isPaused = true;
+    this.#pausing.abort();
     for (const pull of this.#pulls) pull.pause();
     this.#needs.onSteered(true);
     this.#needs.onChange();
@@ -102,6 +123,7 @@ export class Download implements OwnTransfer {
   resume(): void {
     if (this.#end !== undefined) return;
     this.#isPaused = false;
+    this.#pausing = new AbortController();
     for (const pull of this.#pulls) pull.resume();
     this.#needs.onSteered(false);
     this.#steered.happened();
@@ -216,16 +238,25 @@ export class Download implements OwnTransfer {
   async #work(): Promise<void> {
     const running = new Set<Promise<void>>();
     let failure: { error: unknown } | undefined;
-    while (failure === undefined && (this.#tasks.length > 0 || running.size > 0)) {
+    while (failure === undefined && (this.#tasks.length + this.#smallTasks.length > 0 || running.size > 0)) {
       this.#over.signal.throwIfAborted();
-      while (this.#tasks.length > 0 && running.size < filesAtOnce && !(this.#isPaused && this.#kind === 'folder')) {
+      while (running.size < filesAtOnce && !(this.#isPaused && this.#kind === 'folder')) {
         const task = this.#tasks.pop();
-        if (task === undefined) break;
-        const act = this.#obtain(task)
+        const batch = task === undefined ? this.#nextBatch() : [];
+        if (task === undefined && batch.length === 0) {
+          // All of it is known here, and goes the ordinary way.
+          if (this.#tasks.length > 0) continue;
+          break;
+        }
+        this.#batches += Math.sign(batch.length);
+        const act = (task === undefined ? this.#obtainSmall(batch) : this.#obtain(task))
           .catch(error => {
             failure ??= { error };
           })
-          .finally(() => running.delete(act));
+          .finally(() => {
+            this.#batches -= Math.sign(batch.length);
+            running.delete(act);
+          });
         running.add(act);
       }
       if (running.size > 0) await Promise.race(running);
@@ -239,14 +270,60 @@ export class Download implements OwnTransfer {
     for await (const isPaused of this.#steered.watch(() => this.#isPaused, 0, this.#over.signal)) if (!isPaused) return;
   }
 
+  /** Of what is neither here nor on its way, and in no other one: the rest goes the ordinary way. */
+  #nextBatch(): SmallTask[] {
+    const { pulls, place } = this.#needs;
+    const batch = new Map<ContentId, SmallTask>();
+    let bytes = 0;
+    if (this.#batches >= batchesAtOnce) return [];
+    while (batch.size < mostSmallIds && bytes < batchBytes) {
+      const task = this.#smallTasks.pop();
+      if (task === undefined) break;
+      const { id, kind, size } = task;
+      if (batch.has(id) || pulls.find(id) !== undefined || place.index.manifests.find(id) !== undefined)
+        this.#tasks.push(task);
+      else {
+        batch.set(id, task);
+        bytes += kind === 'file' ? size : guessedListingBytes;
+      }
+    }
+    return [...batch.values()];
+  }
+
+  async #obtainSmall(batch: readonly SmallTask[]): Promise<void> {
+    const left = new Set(batch);
+    const pausing = this.#pausing.signal;
+    for await (const { arrived, from, isRelayed } of this.#small.obtain(
+      batch,
+      AbortSignal.any([this.#over.signal, pausing]),
+    )) {
+      let bytes = 0;
+      for (const { wanted, bytes: content } of arrived) {
+        left.delete(wanted);
+        bytes += content.length;
+        const { entry, path } = wanted;
+        if (entry.kind === 'folder') await this.#unfold(path, decodeListing(content), entry);
+        else if (entry.size === content.length) this.#finished += content.length;
+        else throw new Failure('PEER_LISTING', `the folder says something else of ${path} than its content`);
+      }
+      const { memberId, name } = from;
+      const gave = bytes + (this.#gave.get(memberId)?.bytes ?? 0);
+      const state = SourceState.SOURCE_STATE_IDLE;
+      this.#gave.set(memberId, { memberId, name, isRelayed, bytes: gave, rate: 0, detail: '', state });
+      this.#needs.onChange();
+    }
+    for (const task of left) (pausing.aborted ? this.#smallTasks : this.#tasks).push(task);
+  }
+
   async #obtain({ id, path, entry }: Task): Promise<void> {
     const { pulls, place } = this.#needs;
     const { from, where, transferId, mostBytes } = this.#request;
     let mine: ContentPull | undefined;
+    const wasPaused = this.#isPaused;
     const obtained = await pulls
       .obtain(
         {
-          ...{ id, path, transferId, isPaused: this.#isPaused },
+          ...{ id, path, transferId, isPaused: wasPaused },
           ...{ from, where },
           check: head => {
             if (
@@ -262,6 +339,8 @@ export class Download implements OwnTransfer {
           pulls: pull => {
             mine = pull;
             this.#pulls.add(pull);
+            // While it was looked whether it is here, its owner may have paused it, or let it go on.
+            if (this.#isPaused !== wasPaused) pull[this.#isPaused ? 'pause' : 'resume']();
             this.#needs.onChange();
           },
           held: failure => {
@@ -304,10 +383,14 @@ export class Download implements OwnTransfer {
     if (this.#entries > (this.#request.mostBytes === undefined ? mostEntries.asked : mostEntries.offered))
       throw new Failure('PEER_OFFER', `there are too many files and folders in ${this.#request.path}`);
     // Every name is looked at before anything is done with one.
-    const tasks = entries.map(
-      (entry): Task => ({ id: entry.id, path: parseSharePath(joinPath(path, entry.name), platform), entry }),
-    );
+    const tasks = entries.map((entry): SmallTask => {
+      const { id, kind } = entry;
+      return { id, kind, size: entry.size, path: parseSharePath(joinPath(path, entry.name), platform), entry };
+    });
     await makeFolders(place.root, joinPath(path, 'x'));
-    this.#tasks.push(...tasks.reverse());
+    // One by one: a folder can have more of them than a call takes arguments.
+    for (const task of tasks.reverse())
+      if (task.kind === 'folder' || task.size <= pieceBytes) this.#smallTasks.push(task);
+      else this.#tasks.push(task);
   }
 }

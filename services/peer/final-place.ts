@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import { copyFile, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
 import { diskFailure } from './disk-failure.ts';
@@ -46,26 +46,57 @@ function checkFolder(at: string, stats: Stats): void {
   if (!stats.isDirectory()) throw new Failure('PEER_PATH_TAKEN', `${at} is a file: no folder can be made there`);
 }
 
+/** A finished, synced file that is to have a name in the share. */
+interface Finished {
+  /** Its name until then, which stays, for the caller to remove. */
+  readonly partial: string;
+  readonly path: SharePath;
+  /** All of it, of a small one: a file of that name with the same bytes is it then, from before a crash. */
+  readonly bytes?: Uint8Array;
+}
+
 /**
  * Gives a finished, synced file its name in the share, whole or not at all, over nothing that is there: a name that is taken becomes
- * `name (2).ext`. The old name stays, for the caller to remove. @returns the path it got
+ * `name (2).ext`. @returns the path it got
  * @throws Failure as `makeFolders`; PEER_PATH_TAKEN when a thousand names are taken
  */
 export async function placeFile(root: string, partial: string, path: SharePath): Promise<SharePath> {
-  await makeFolders(root, path);
+  const [placed = path] = await placeFiles(root, [{ partial, path }]);
+  return placed;
+}
+
+/** The same for many at once: each folder is made, and synced, once. @throws as `placeFile`; some may have their names then */
+export async function placeFiles(root: string, files: readonly Finished[]): Promise<SharePath[]> {
+  const folders = new Set(files.map(({ path }) => splitPath(path).folder));
+  for (const folder of folders) await makeFolders(root, joinPath(folder, 'x'));
+  const paths: SharePath[] = [];
+  // One after the other: two of them may be to have the same name.
+  for (const file of files) paths.push(await nameFile(root, file));
+  for (const folder of folders) {
+    const at = join(root, folder);
+    await syncFolder(at).catch(error => Promise.reject(diskFailure(error, at)));
+  }
+  return paths;
+}
+
+async function nameFile(root: string, { partial, path, bytes }: Finished): Promise<SharePath> {
   const { folder, name } = splitPath(path);
   for (let attempt = 1; attempt <= 1_000; attempt++) {
     const placed = joinPath(folder, freeName(name, attempt)) as SharePath;
     const to = join(root, placed);
     try {
-      if (!(await moveToNew(partial, to).catch(error => copyToNew(error, partial, to)))) continue;
-      await syncFolder(dirname(to));
-      return placed;
+      if (await moveToNew(partial, to).catch(error => copyToNew(error, partial, to))) return placed;
+      if (bytes !== undefined && (await hasBytes(to, bytes))) return placed;
     } catch (error) {
       throw diskFailure(error, to);
     }
   }
   throw new Failure('PEER_PATH_TAKEN', `there are a thousand files called ${name} already`);
+}
+
+async function hasBytes(path: string, bytes: Uint8Array): Promise<boolean> {
+  const stats = await lstat(path);
+  return stats.isFile() && stats.size === bytes.length && (await readFile(path)).equals(bytes);
 }
 
 /** @returns false when there is something else of that name. The old name may still be there then */

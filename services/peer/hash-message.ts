@@ -39,7 +39,8 @@ export type HashResult =
   | { readonly type: 'progress'; readonly path: string; readonly stamp: string; readonly leaves: Uint8Array };
 
 export type FromHasher =
-  | { readonly type: 'results'; readonly results: readonly HashResult[] }
+  /** `left`: files that are still to be hashed. */
+  | { readonly type: 'results'; readonly results: readonly HashResult[]; readonly left: number }
   /** A folder has been looked through. Of one that could not be: why. */
   | {
       readonly type: 'scanned';

@@ -41,7 +41,7 @@ function say(message: FromHasher): void {
 function flush(): void {
   if (results.length === 0) return;
   untaken += results.length;
-  say({ type: 'results', results });
+  say({ type: 'results', results, left: toHash.size + settling.size });
   results = [];
 }
 

@@ -6,6 +6,8 @@ import { type Handlers, served } from '../lib/rpc/definition.ts';
 import { addService } from '../lib/rpc/grpc-server.ts';
 
 const connectionsAtOnce = 64;
+/** Whoever says nothing for so long makes room for others. */
+const idleMs = 10 * 60_000;
 
 /**
  * Serves the origin's own clients, which know neither certificates nor tokens: on loopback only, and only where the owner wants it, since
@@ -26,6 +28,7 @@ export async function startOriginServer(
   server.on('connection', socket => {
     sockets.add(socket.on('error', () => {}));
     socket.once('close', () => sockets.delete(socket));
+    socket.setTimeout(idleMs, () => socket.destroy());
     injector.injectConnection(socket);
   });
   const bound = await listen(server, { host: '127.0.0.1', port });

@@ -183,7 +183,7 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
       return { path };
     },
 
-    listShared: async request => ({ ...listShared(index, request), root: share.root }),
+    listShared: async request => ({ ...listShared(index, request), pending: share.pending, root: share.root }),
 
     async setLimits({ up, down, offerQuota }) {
       const number = (value: bigint | undefined) => (value === undefined ? undefined : Number(value));
@@ -232,7 +232,7 @@ async function search(
 function listShared(
   index: ContentIndex,
   { path, after, limit }: { path: string; after: string; limit: number },
-): Omit<Awaited<ReturnType<Handlers<typeof PeerServiceDefinition>['listShared']>>, 'root'> {
+): Omit<Awaited<ReturnType<Handlers<typeof PeerServiceDefinition>['listShared']>>, 'root' | 'pending'> {
   const most = Math.min(limit || usualList, mostList);
   const files = [];
   let next = '';
@@ -254,7 +254,7 @@ function listShared(
     for (const refused of index.refusals(usualList))
       if (path === '' || refused.path.startsWith(`${path}/`))
         files.push({ path: refused.path, fileId: '', length: 0, modifiedMs: 0, refused: refused.reason });
-  return { files, next, pending: 0 };
+  return { files, next };
 }
 
 /** @throws CallFailure PEER_LOCATE */

@@ -8,9 +8,6 @@ export interface PieceFrame {
   readonly data: Uint8Array;
 }
 
-/** Buffers of frames are collected when so many bytes have gone: some are on their way in and out all the time. */
-export const collectBytes = 4 * 2 ** 20;
-
 /** Three tags of a byte, three numbers of at most five. */
 export const headroomBytes = 18;
 
@@ -65,7 +62,7 @@ export const pieceFrames = {
     return FetchPiecesResponse.encode({ piece, offset, data: Buffer.from(data.buffer, data.byteOffset, data.length) });
   },
 
-  /** The data is a view of what is given. */
+  /** The data is a copy, where it is large: `releaseFrame` when it is not needed any more, or leave it to be collected. */
   decode(bytes: Uint8Array): PieceFrame {
     let at = 0;
     const numbers = [0, 0];
@@ -79,9 +76,34 @@ export const pieceFrames = {
     const length = bytes[at] === dataTag ? readVarint(bytes, at + 1) : undefined;
     if (length === undefined || length.end + length.value !== bytes.length) return FetchPiecesResponse.decode(bytes);
     const [piece = 0, offset = 0] = numbers;
-    return { piece, offset, data: bytes.subarray(length.end) };
+    return { piece, offset, data: keepFrame(bytes.subarray(length.end)) };
   },
 };
+
+/**
+ * Memory for frames that wait, used again and again. What gRPC gives is new for each, and would be old by the time that its piece is
+ * whole: then only a collection of the whole heap frees it, every 12 MiB or so. Copied, it is dead at once, and goes with the young.
+ */
+const freeFrames: Uint8Array[] = [];
+const ownFrames = new WeakSet<ArrayBufferLike>();
+const frameBytes = 256 * 1024;
+const keptFrames = 64;
+
+function keepFrame(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > frameBytes || bytes.length < frameBytes / 4) return bytes;
+  let frame = freeFrames.pop();
+  if (frame === undefined) {
+    frame = new Uint8Array(Buffer.allocUnsafeSlow(frameBytes).buffer);
+    ownFrames.add(frame.buffer);
+  }
+  frame.set(bytes);
+  return frame.subarray(0, bytes.length);
+}
+
+/** Nobody reads the data of a frame any more. */
+export function releaseFrame({ buffer }: Uint8Array): void {
+  if (ownFrames.has(buffer) && freeFrames.length < keptFrames) freeFrames.push(new Uint8Array(buffer));
+}
 
 /** Of up to 32 bits; undefined: it is longer, or cut. */
 function readVarint(bytes: Uint8Array, from: number): { value: number; end: number } | undefined {

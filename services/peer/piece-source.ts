@@ -112,28 +112,30 @@ export function sourceOfBytes(bytes: Uint8Array): PieceSource {
 }
 
 /**
- * Memory for the pieces of one call, used again and again: a new MiB for each piece costs more in garbage collection than all else that
- * is done with it. A piece's memory comes round when the frames of `pieces` others have been asked for since.
+ * Memory for pieces, used again and again: a new MiB for each costs more in garbage collection than all else that is done with it. One
+ * for all calls.
  */
 export class PieceMemory {
-  readonly #buffers: Buffer[] = [];
-  readonly #pieces: number;
-  #next = 0;
-
-  /** @param pieces more than whoever takes the frames holds of them before he has copied them */
-  constructor(pieces: number) {
-    this.#pieces = pieces;
-  }
+  readonly #free: Buffer[] = [];
 
   take(bytes: number): Buffer {
-    const at = this.#next++ % this.#pieces;
-    let buffer = this.#buffers[at];
-    if (buffer === undefined || buffer.length < bytes) {
-      buffer = Buffer.allocUnsafeSlow(bytes);
-      this.#buffers[at] = buffer;
-    }
-    return buffer;
+    const free = bytes > fullBytes ? undefined : this.#free.pop();
+    return free ?? Buffer.allocUnsafeSlow(Math.max(bytes, fullBytes));
   }
+
+  /** Nobody reads it any more. */
+  give(buffer: Buffer): void {
+    if (buffer.length === fullBytes && this.#free.length < keptPieces) this.#free.push(buffer);
+  }
+}
+
+/** A piece in frames of 16 KiB or more. */
+const fullBytes = pieceBytes + 64 * headroomBytes;
+const keptPieces = 16;
+
+interface FramedPiece {
+  readonly frames: readonly RoomyFrame[];
+  readonly memory: Buffer;
 }
 
 /** A piece with room before each of its frames. @throws Failure PEER_NOT_HELD when there is no such piece */
@@ -142,7 +144,7 @@ async function readFrames(
   piece: number,
   frameBytes: number,
   pieces: PieceMemory | undefined,
-): Promise<RoomyFrame[]> {
+): Promise<FramedPiece> {
   if (!Number.isInteger(piece) || piece < 0 || piece * pieceBytes >= source.length)
     throw new Failure('PEER_NOT_HELD', `there is no piece ${piece} in ${source.length} bytes`);
   const length = pieceLength(source.length, piece);
@@ -158,7 +160,7 @@ async function readFrames(
     piece,
     frames.map(({ data }) => data),
   );
-  return frames;
+  return { frames, memory };
 }
 
 /** At most so many runs, and pieces in them, in one request. */
@@ -168,7 +170,7 @@ export const mostRequestPieces = 1024;
 /**
  * The frames of runs of pieces, in order; one piece ahead is read while the last one goes out.
  * @param frameBytes asked for each frame: it follows the rate limit (token-bucket.ts)
- * @param memory when who takes them copies them soon; else each piece has its own
+ * @param memory when who takes them has copied a frame by the time that he asks for the next one; else each piece has its own
  * @throws Failure as `read`; PEER_NOT_HELD for runs beyond the bounds
  */
 export async function* framesOf(
@@ -184,22 +186,31 @@ export async function* framesOf(
       `more than ${mostRuns} runs or ${mostRequestPieces} pieces are asked for at once`,
     );
   const order = runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, at) => first + at));
-  const readAhead = (piece: number | undefined): Promise<RoomyFrame[]> | undefined => {
+  const readAhead = (piece: number | undefined): Promise<FramedPiece> | undefined => {
     const reading = piece === undefined ? undefined : readFrames(source, piece, frameBytes(), memory);
     // It is awaited below, unless nobody wants more.
     reading?.catch(() => {});
     return reading;
   };
   let next = readAhead(order[0]);
-  for (const at of order.keys()) {
-    const frames = await next;
-    if (frames === undefined) return;
-    next = readAhead(order[at + 1]);
-    for (const frame of frames) {
-      // The limit may have become lower since it was read.
-      if (frame.data.length <= frameBytes()) yield frame;
-      else yield* cut(frame, frameBytes);
+  try {
+    for (const at of order.keys()) {
+      const framed = await next;
+      if (framed === undefined) return;
+      next = readAhead(order[at + 1]);
+      for (const frame of framed.frames) {
+        // The limit may have become lower since it was read.
+        if (frame.data.length <= frameBytes()) yield frame;
+        else yield* cut(frame, frameBytes);
+      }
+      memory?.give(framed.memory);
     }
+  } finally {
+    // One that was read ahead for nobody. While it is still being read into, it is nobody's else.
+    void next?.then(
+      ({ memory: unused }) => memory?.give(unused),
+      () => {},
+    );
   }
 }
 

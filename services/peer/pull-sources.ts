@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Holding, type SourceProgress, SourceState } from '../../proto/gen/warren/peer/v1/peer.ts';
 import type { MemberHost, MemberLink } from '../bus/hosted.ts';
-import { largePassed } from '../bus/large-messages.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
@@ -13,7 +12,7 @@ import type { FilePull } from './file-pull.ts';
 import type { Contact, Locator } from './locator.ts';
 import { type ContentId, pieceCount } from './merkle.ts';
 import type { PieceFrame, SwarmService } from './piece-frame.ts';
-import { collectBytes, SwarmService as swarmService } from './piece-frame.ts';
+import { SwarmService as swarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 
 /** With what is around it, it goes as one message through the broker (bus/relay/frame.ts). */
@@ -38,6 +37,8 @@ interface Source {
   contact: Contact;
   link: MemberLink | undefined;
   client: Client<SwarmService> | undefined;
+  /** In use. */
+  readonly lanes: Set<number>;
   isThere: boolean;
   banned: string | undefined;
   detail: string;
@@ -97,7 +98,7 @@ export class PullSources {
     }
     if (this.#sources.size >= mostSources || (isHearsay && !this.#hearsMore)) return;
     const source: Source = {
-      ...{ contact, link: undefined, client: undefined, isThere: false, banned: undefined },
+      ...{ contact, link: undefined, client: undefined, lanes: new Set(), isThere: false, banned: undefined },
       ...{ detail: '', relayed: 0, isHearsay, turn: new AbortController() },
     };
     this.#sources.set(contact.memberId, source);
@@ -146,19 +147,23 @@ export class PullSources {
     if (source?.client === undefined || source.link === undefined)
       throw new CallFailure('UNAVAILABLE', 'PEER_AWAY', 'there is no way to it now');
     const isRelayed = source.link.way === 'broker';
+    let lane = 0;
+    while (source.lanes.has(lane)) lane++;
+    source.lanes.add(lane);
     const request = {
       ...{ fileId: this.#needs.id, runs: [run], transferId: this.#needs.transferId },
       frameBytes: isRelayed ? relayedFrameBytes : 0,
     };
     try {
-      for await (const frame of source.client.fetchPieces(request, { signal })) {
+      for await (const frame of source.link.client(swarmService, lane).fetchPieces(request, { signal })) {
         if (isRelayed) source.relayed += frame.data.length;
         yield frame;
-        largePassed(frame.data.length, collectBytes);
       }
     } catch (error) {
       if (!signal.aborted) source.detail = messageOf(error);
       throw error;
+    } finally {
+      source.lanes.delete(lane);
     }
   }
 

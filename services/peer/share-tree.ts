@@ -2,7 +2,7 @@ import { lstat, mkdir, opendir, realpath, rm, unlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { randomHex } from '../lib/random.ts';
-import { copyLocally, makeFolders, partialDir, placeFile } from './final-place.ts';
+import { copyLocally, makeFolders, partialDir, placeFiles } from './final-place.ts';
 import { joinPath, type Platform, parseSharePath, type SharePath, splitPath } from './share-path.ts';
 
 /** What the owner has done to the folder that is shared. */
@@ -44,24 +44,41 @@ function isWithin(path: string, folder: string): boolean {
 }
 
 async function copyFile(root: string, from: string, path: SharePath): Promise<SharePath> {
-  const partial = join(partialDir(root), `${randomHex(16)}.copy`);
+  const [placed = path] = await copyFiles(root, [{ from, path }]);
+  return placed;
+}
+
+/** Side by side: each is synced, and the disk does that for many at once. */
+async function copyFiles(root: string, files: readonly { from: string; path: SharePath }[]): Promise<SharePath[]> {
   await mkdir(partialDir(root), { recursive: true, mode: 0o700 });
+  const copies = files.map(({ from, path }) => ({
+    ...{ from, path },
+    partial: join(partialDir(root), `${randomHex(16)}.copy`),
+  }));
   try {
-    await copyLocally(from, partial);
-    return await placeFile(root, partial, path);
+    const copied = await Promise.allSettled(copies.map(({ from, partial }) => copyLocally(from, partial)));
+    for (const each of copied) if (each.status === 'rejected') throw each.reason;
+    return await placeFiles(root, copies);
   } finally {
-    await rm(partial, { force: true });
+    await Promise.all(copies.map(({ partial }) => rm(partial, { force: true })));
   }
 }
+
+const copiedAtOnce = 32;
 
 /** Links are left out: they may lead anywhere. */
 async function copyFolder(place: { root: string; platform: Platform }, from: string, path: SharePath): Promise<void> {
   await makeFolders(place.root, joinPath(path, 'x'));
+  let files: { from: string; path: SharePath }[] = [];
   for await (const entry of await opendir(from)) {
     const below = parseSharePath(joinPath(path, entry.name), place.platform);
     if (entry.isDirectory()) await copyFolder(place, join(from, entry.name), below);
-    else if (entry.isFile()) await copyFile(place.root, join(from, entry.name), below);
+    else if (entry.isFile()) files.push({ from: join(from, entry.name), path: below });
+    if (files.length < copiedAtOnce) continue;
+    await copyFiles(place.root, files);
+    files = [];
   }
+  if (files.length > 0) await copyFiles(place.root, files);
 }
 
 /** Deletes a file of the share. @throws Failure PEER_PATH_…, PEER_NOT_HELD */

@@ -17,6 +17,8 @@ export interface ShareOptions {
   readonly rescanMs?: number;
 }
 
+const restartMs = { first: 1_000, most: 300_000 };
+
 /**
  * Keeps the index in step with a folder. Each folder below it has a watcher of its own: one inotify watch a folder, where `fs.watch` with
  * `recursive` and chokidar take one a file (100,000 files in 1,000 folders, RSS of the process: 51 MiB, 312 MiB, 745 MiB; ready after
@@ -25,7 +27,11 @@ export interface ShareOptions {
 export class Share {
   readonly root: string;
   readonly #index: ContentIndex;
-  readonly #worker: Worker;
+  #worker: Worker;
+  readonly #startWorker: () => Worker;
+  #deaths = 0;
+  #restarting: NodeJS.Timeout | undefined;
+  #left = 0;
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #dirty = new Set<string>();
   readonly #stopped = new AbortController();
@@ -72,14 +78,18 @@ export class Share {
     const workerData: HashSettings = { root: this.root, indexDir, exclude, platform, settleMs };
     // The sources are TypeScript, the package's are not.
     const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-    this.#worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), {
-      workerData,
-      name: 'warren-hash',
-      // What it holds is bounded, its garbage need not pile up.
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
-    });
-    this.#worker.on('message', message => this.#take(message));
-    this.#worker.on('error', error => this.#problem('PEER_HASHING', 'hashing has stopped', error));
+    this.#startWorker = () => {
+      const worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), {
+        workerData,
+        name: 'warren-hash',
+        // What it holds is bounded, its garbage need not pile up.
+        resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+      });
+      worker.on('message', message => this.#take(message));
+      worker.on('error', error => this.#restart(error));
+      return worker;
+    };
+    this.#worker = this.#startWorker();
     this.#rescan = rescanMs > 0 ? setInterval(() => this.rescan(), rescanMs) : undefined;
     this.#rescan?.unref();
     this.#scan('');
@@ -117,6 +127,28 @@ export class Share {
     this.#send({ type: 'scan', folder });
   }
 
+  /** Something that it cannot read, say: what it knew is gone, so all is looked through again. Sooner or later it may be well. */
+  #restart(error: unknown): void {
+    if (this.#stopped.signal.aborted) return;
+    const waitMs = Math.min(restartMs.first * 2 ** this.#deaths++, restartMs.most);
+    this.#problem(
+      'PEER_HASHING',
+      `hashing has stopped (${messageOf(error)}), and begins again in ${waitMs / 1_000} s`,
+      error,
+    );
+    clearTimeout(this.#restarting);
+    this.#restarting = setTimeout(() => {
+      this.#worker = this.#startWorker();
+      this.#scanning = 0;
+      this.rescan();
+    }, waitMs);
+  }
+
+  /** Files that are found and not hashed yet, about. */
+  get pending(): number {
+    return this.#isQuiet ? 0 : this.#left;
+  }
+
   #send(message: ToHasher): void {
     this.#worker.postMessage(message);
   }
@@ -147,8 +179,10 @@ export class Share {
   #take(message: FromHasher): void {
     if (this.#stopped.signal.aborted) return;
     try {
-      if (message.type === 'results') this.#takeResults(message.results);
-      else if (message.type === 'scanned') this.#takeFolders(message);
+      if (message.type === 'results') {
+        this.#left = message.left;
+        this.#takeResults(message.results);
+      } else if (message.type === 'scanned') this.#takeFolders(message);
       else this.#takeIdle(message.waiting);
     } catch (error) {
       this.#problem('PEER_INDEX', `the index cannot be written: ${messageOf(error)}`, error);
@@ -207,6 +241,7 @@ export class Share {
 
   #takeIdle(waiting: number): void {
     this.#isIdle = true;
+    this.#left = waiting;
     this.#waiting = waiting;
     if (this.#scanning > 0) return;
     this.#updating = this.#updating
@@ -230,6 +265,7 @@ export class Share {
     this.#stopped.abort();
     clearInterval(this.#rescan);
     clearTimeout(this.#debounce);
+    clearTimeout(this.#restarting);
     for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
     await this.#worker.terminate();
     await this.#updating;

@@ -1,5 +1,4 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
-import { largePassed } from '../bus/large-messages.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
@@ -7,11 +6,12 @@ import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import type { Contents } from './contents.ts';
 import type { Limits } from './limits.ts';
-import { type ContentId, isContentId } from './merkle.ts';
+import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
-import { collectBytes, type SwarmService } from './piece-frame.ts';
+import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
 import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
+import { mostSmallIds, readSmall } from './small-contents.ts';
 import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
 import { mostTold } from './upload-ledger.ts';
@@ -20,6 +20,8 @@ const mostFrameBytes = 256 * 1024;
 /** Pieces are sent to so many calls at a time, of one member and in all. */
 const uploadsOfOne = 32;
 const uploadsAtOnce = 128;
+/** A call for small contents holds as much memory as so many for pieces. */
+const smallCalls = 4;
 const watchMs = 50;
 const mostOthers = 64;
 
@@ -34,22 +36,32 @@ export interface SwarmNeeds {
 
 /** What members ask of each other. */
 export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNeeds): Handlers<SwarmService> {
+  // Whatever carries them, gRPC or the relay, has copied a frame when it asks for the next one.
+  const memory = new PieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
-  const takeSlot = (member: string): (() => void) => {
+  const takeSlot = (member: string, calls = 1): (() => void) => {
     const own = uploads.get(member) ?? 0;
-    if (own >= uploadsOfOne || uploading >= uploadsAtOnce)
+    if (own + calls > uploadsOfOne || uploading + calls > uploadsAtOnce)
       throw new CallFailure('RESOURCE_EXHAUSTED', 'PEER_BUSY', 'as much as can be is being sent', {
         retryAfterMs: 1_000,
       });
-    uploads.set(member, own + 1);
-    uploading++;
+    uploads.set(member, own + calls);
+    uploading += calls;
     return () => {
-      uploading--;
-      const left = (uploads.get(member) ?? 1) - 1;
+      uploading -= calls;
+      const left = (uploads.get(member) ?? calls) - calls;
       if (left > 0) uploads.set(member, left);
       else uploads.delete(member);
     };
+  };
+
+  /** @returns whether anybody still waits for them */
+  const paced = async (bytes: number, signal: AbortSignal): Promise<boolean> => {
+    let waitMs = limits.up.take(bytes, clock());
+    for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
+      await pause(Math.min(waitMs, 1_000), signal);
+    return !signal.aborted;
   };
 
   return {
@@ -83,17 +95,10 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       try {
         source = await contents.open(id);
         const frameBytesNow = (): number => frameBytesAt(limits.up.rate, mostBytes);
-        // A frame is copied when grpc-js writes it, and 16 wait for that at most (the high water mark of a stream of objects): of
-        // consecutive pieces fewer than 8 with what is read ahead. The relay copies each at once.
-        const memory = runs.length === 1 ? new PieceMemory(Math.min(8, pieces)) : undefined;
         for await (const frame of framesOf(source, runs, frameBytesNow, memory)) {
-          let waitMs = limits.up.take(frame.data.length, clock());
-          for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
-            await pause(Math.min(waitMs, 1_000), signal);
-          if (signal.aborted) return;
+          if (!(await paced(frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
-          largePassed(frame.data.length, collectBytes);
         }
       } catch (error) {
         throw asAnswer(error, source === undefined);
@@ -101,6 +106,25 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
         end();
         release();
         await source?.close();
+      }
+    },
+
+    async *fetchSmall({ ids }, caller) {
+      const member = memberOf(caller);
+      if (ids.length > mostSmallIds)
+        throw new CallFailure('OUT_OF_RANGE', 'PEER_REQUEST', 'too much is asked for at once');
+      const release = takeSlot(member, smallCalls);
+      const { signal } = caller;
+      try {
+        // Under a limit an answer is to come every second or so, or the receiver takes us for stalled.
+        const mostBytes = (): number => (limits.up.rate === 0 ? pieceBytes : limits.up.rate);
+        for await (const answer of readSmall(contents, ids.map(parseId), mostBytes)) {
+          const bytes = answer.reduce((sum, { data }) => sum + data.length, 0);
+          if (!(await paced(bytes, signal))) return;
+          yield { contents: answer };
+        }
+      } finally {
+        release();
       }
     },
 

@@ -30,13 +30,13 @@ export interface ContainerOptions {
 /** Ten seconds is usual on a loaded machine. */
 const bootDeadlineMs = 90_000;
 
-/** When its input ends: stops the container (SIGKILL after 3 s) and removes it. $1 its name, $2 a volume to remove. */
+/** When its input ends: stops the container (SIGKILL after 20 s) and removes it. $1 its name, $2 a volume to remove. */
 const script = `
 exec 3<&0 </dev/null
 echo held
 while read -r _; do :; done <&3
 trap '' TERM
-docker unpause "$1"; docker stop -t 3 "$1"; docker rm -f "$1"
+docker unpause "$1"; docker stop -t 20 "$1"; docker rm -f "$1"
 [ -z "$2" ] || docker volume rm -f "$2"
 `;
 
@@ -60,7 +60,7 @@ export async function startContainer(options: ContainerOptions): Promise<LocalBr
   const httpPort = options.management ? await freePort() : undefined;
   await docker(['rm', '-f', name], { signal }).catch(ignoreFailure);
 
-  const held = tether(script, [name, keepData ? '' : name], { env: process.env, graceMs: 30_000 });
+  const held = tether(script, [name, keepData ? '' : name], { env: process.env, graceMs: 45_000 });
   await held.firstLine;
   let isClosed = false;
   const close = async (): Promise<void> => {

@@ -19,7 +19,7 @@ export interface LocalBroker {
   readonly pid?: number | undefined;
   /** Resolves when it answers a login again. Rejects with a Failure whose code begins with `BROKER_`. */
   start(): Promise<void>;
-  /** Gracefully, killed after 3 s. Resolves when none of its processes is left. */
+  /** Gracefully, killed after 20 s (the embedded one after 3). Resolves when none of its processes is left. */
   stop(): Promise<void>;
   /** `kill -9`. Resolves when none of its processes is left. */
   kill(): Promise<void>;

@@ -30,7 +30,9 @@ const bootDeadlineMs = 60_000;
 
 /**
  * Holds an epmd (Erlang's port mapper, which would otherwise start by itself on 4369 and stay for good) and the server.
- * When its input ends: SIGTERM to the Erlang VM, SIGKILL after 3 s. $1 epmd, $2 its port, $3 the server, $4 the pid file.
+ * When its input ends: SIGTERM to the Erlang VM, SIGKILL after 20 s, as one that was
+ * cut in the middle of its stop seems to have lost what it had confirmed (3.10.8, on a loaded machine). $1 epmd, $2 its port, $3 the
+ * server, $4 the pid file.
  */
 const script = `
 exec 3<&0 </dev/null
@@ -45,7 +47,7 @@ echo "$beam"
   while read -r _; do :; done
   trap '' TERM
   kill -TERM $beam; kill -CONT $beam
-  n=0; while kill -0 $beam && [ $n -lt 30 ]; do sleep 0.1; n=$((n+1)); done
+  n=0; while kill -0 $beam && [ $n -lt 200 ]; do sleep 0.1; n=$((n+1)); done
   kill -KILL $beam
 ) <&3 >/dev/null 2>&1 & watch=$!
 exec 3<&-
@@ -86,13 +88,21 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
   const notStarted = (why: string): Failure =>
     new Failure('BROKER_START', `the private RabbitMQ in ${dir} did not start: ${why} (log: ${logFileOf(dir)})`);
 
+  const send = (signal: NodeJS.Signals): void => {
+    try {
+      if (pid !== undefined) process.kill(pid, signal);
+    } catch {
+      // It went in this moment.
+    }
+  };
+
   const boot = async (signal?: AbortSignal): Promise<string> => {
     signal?.throwIfAborted();
     if (!(await isFree(port)))
       throw new Failure('PORT_TAKEN', `port 127.0.0.1:${port} is taken by another process: stop that one`);
     const env = await prepareNode(install, settings);
     const server = join(env.RABBITMQ_SCRIPTS_DIR ?? '', 'rabbitmq-server');
-    const mine = tether(script, [install.epmd, env.ERL_EPMD_PORT ?? '', server, pidFile], { env, graceMs: 5_000 });
+    const mine = tether(script, [install.epmd, env.ERL_EPMD_PORT ?? '', server, pidFile], { env, graceMs: 25_000 });
     held = mine;
     let lastOutput: string | undefined;
     const ended = mine.ended.then(output => {
@@ -116,6 +126,8 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
         }
       }
     } catch (error) {
+      // While it boots it does not hear SIGTERM.
+      send('SIGKILL');
       mine.release();
       await ended;
       throw error;
@@ -133,14 +145,6 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
     mine?.release();
     await mine?.ended;
   };
-  const send = (signal: NodeJS.Signals): void => {
-    try {
-      if (pid !== undefined) process.kill(pid, signal);
-    } catch {
-      // It went in this moment.
-    }
-  };
-
   const version = await boot(options.signal);
   return {
     url,
@@ -169,7 +173,7 @@ export async function startRabbitNode(options: RabbitNodeOptions): Promise<Local
 /** The VM, and the port mapper if the shell that held both was killed too. */
 async function endLeftBehind(pidFile: string, mark: string): Promise<void> {
   const [beam, epmd, epmdPort] = (await readFile(pidFile, 'utf8').catch(() => '')).split(/\s+/).map(Number);
-  if (beam) await endProcess(beam, mark, 3_000);
+  if (beam) await endProcess(beam, mark, 20_000);
   if (epmd) await endProcess(epmd, `-address 127.0.0.1 -port ${epmdPort}`, 1_000);
   await rm(pidFile, { force: true });
 }

@@ -12,6 +12,9 @@ export interface Tether {
 /** Enough for the message that a program dies with. */
 const keptOutput = 8_192;
 
+/** What it held, when the shell is gone. */
+const lostMs = 3_000;
+
 /**
  * Runs a shell script that holds a process for us. Its standard input is a pipe from this process and nothing is ever
  * written to it: the kernel closes it when we end, however we end (`kill -9` included), and the script then ends what
@@ -56,19 +59,26 @@ export function tether(
     });
   }
   let isReleased = false;
-  const release = (): void => {
-    if (isReleased) return;
-    isReleased = true;
-    child.stdin.end();
-    // Should somebody have killed the shell that would do it.
+  const endWithin = (ms: number): void => {
     const timer = setTimeout(() => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       } catch {
         // All gone.
       }
-    }, graceMs);
+    }, ms);
     void ended.then(() => clearTimeout(timer));
+  };
+  const isShellGone = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  // Should somebody have killed the shell that would do it.
+  child.on('exit', () => {
+    if (isReleased) endWithin(lostMs);
+  });
+  const release = (): void => {
+    if (isReleased) return;
+    isReleased = true;
+    child.stdin.end();
+    endWithin(isShellGone() ? lostMs : graceMs);
   };
   return { firstLine, ended, release };
 }

@@ -67,6 +67,8 @@ class List {
 }
 
 interface Serving {
+  /** From where, each connection its own port. */
+  from: Set<string>;
   server: MemberServer;
   address: string;
   list: List;
@@ -77,19 +79,21 @@ interface Serving {
 async function serve(credentials: MemberCredentials, says: MemberId = a.id): Promise<Serving> {
   const list = new List();
   const callers: (string | undefined)[] = [];
+  const from = new Set<string>();
   const server = await startMemberServer({
     ...{ credentials, host: '127.0.0.1', ports: [0], revocations: list, warn: () => {} },
     services: [
       served(ContactServiceDefinition, {
-        ping: async (_request, { memberId = '' }) => {
+        ping: async (_request, { memberId = '', address }) => {
           callers.push(memberId);
+          from.add(address);
           return { memberId: says, name: 'a', callerId: memberId };
         },
       }),
     ],
   });
   ends.push(() => server.close(0));
-  return { server, address: `127.0.0.1:${server.port}`, list, callers };
+  return { server, address: `127.0.0.1:${server.port}`, list, callers, from };
 }
 
 let clock = 0;
@@ -108,6 +112,18 @@ async function diallerOf(given: Given = { keys: b }): Promise<Dialler> {
   ends.push(() => dialler.close());
   return dialler;
 }
+
+test('each lane to a member is a connection of its own, made when it is needed; all end with the link', async () => {
+  const { address, from } = await serve(await card());
+  const dialler = await diallerOf();
+  const link = await dialler.dial(a.id, [address]);
+  expect(from.size).toBe(1);
+  for (const lane of [0, 1, 2, 1, 2, 0]) await link.client(ContactServiceDefinition, lane).ping({});
+  expect(from.size).toBe(3);
+  mine.revoke(a.id);
+  for (const lane of [0, 1, 2])
+    await expect(link.client(ContactServiceDefinition, lane).ping({})).rejects.toMatchObject({ code: 'CALL_CLOSED' });
+});
 
 describe('a member is dialled', () => {
   test('straight, where one of its addresses works; and the link is shared', async () => {

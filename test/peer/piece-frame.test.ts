@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FetchPiecesResponse } from '../../proto/gen/warren/peer/v1/peer.ts';
-import { headroomBytes, pieceFrames, RoomyFrame } from '../../services/peer/piece-frame.ts';
+import { headroomBytes, pieceFrames, RoomyFrame, releaseFrame } from '../../services/peer/piece-frame.ts';
 
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 const numbers = fc.oneof(uint32, fc.constantFrom(0, 1, 127, 128, 16_383, 16_384, 0xffffffff));
@@ -51,4 +51,24 @@ test('what is written otherwise, or is none, is read as the generated codec read
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('the memory of a frame that was released is used again, and nobody else’s', () => {
+  const frameOf = (fill: number): Buffer =>
+    Buffer.from(FetchPiecesResponse.encode({ piece: 1, offset: 0, data: Buffer.alloc(256 * 1024, fill) }).finish());
+  const [first, second] = [pieceFrames.decode(frameOf(1)), pieceFrames.decode(frameOf(2))];
+  // Somebody's own, that looks the same.
+  const own = Buffer.alloc(256 * 1024, 9);
+  releaseFrame(own);
+  releaseFrame(first.data);
+  const third = pieceFrames.decode(frameOf(3));
+  expect(third.data.buffer).toBe(first.data.buffer);
+  const fourth = pieceFrames.decode(frameOf(4));
+  for (const [data, fill] of [
+    [second.data, 2],
+    [third.data, 3],
+    [fourth.data, 4],
+    [own, 9],
+  ] as const)
+    expect(data.every(byte => byte === fill)).toBe(true);
 });

@@ -11,6 +11,7 @@ import {
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ContentIndex } from '../../services/peer/content-index.ts';
 import { DownloadFile } from '../../services/peer/download-file.ts';
@@ -18,10 +19,19 @@ import { stampOf } from '../../services/peer/file-stamp.ts';
 import { updateFolderIds } from '../../services/peer/folder-ids.ts';
 import { decodeListing } from '../../services/peer/listing.ts';
 import { type ContentId, pieceBytes } from '../../services/peer/merkle.ts';
+import { pieceFrames } from '../../services/peer/piece-frame.ts';
 import type { PieceRun } from '../../services/peer/piece-map.ts';
-import { framesOf, openHeldFile, type PieceSource, sourceOfDownload } from '../../services/peer/piece-source.ts';
+import {
+  framesOf,
+  openHeldFile,
+  PieceMemory,
+  type PieceSource,
+  sourceOfBytes,
+  sourceOfDownload,
+} from '../../services/peer/piece-source.ts';
 import type { SharePath } from '../../services/peer/share-path.ts';
 import { UnfinishedDownloads } from '../../services/peer/unfinished.ts';
+import { seededRandom } from '../support/seeded.ts';
 import { type SampleContent, sampleContent } from './parts/content.ts';
 
 let dir: string;
@@ -170,4 +180,35 @@ test('of a download only what has come is sent', async () => {
   await expect(collect(source, [{ first: 1, count: 2 }])).rejects.toEqual(notHeld);
   await expect(open()).rejects.toEqual(notHeld);
   await download.drop();
+});
+
+test('many who read at once from one memory have each the right bytes, whoever leaves in the middle', async () => {
+  const seed = Number(process.env.WARREN_SEED ?? Math.floor(Math.random() * 2 ** 32));
+  console.log(`WARREN_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const large = sampleContent(12 * pieceBytes + 5, 3);
+  const source: PieceSource = {
+    length: large.bytes.length,
+    async read(piece, into) {
+      for (let waits = Math.floor(random() * 3); waits > 0; waits--) await turn();
+      await sourceOfBytes(large.bytes).read(piece, into);
+    },
+    close: async () => {},
+  };
+  const memory = new PieceMemory();
+  const readers = Array.from({ length: 40 }, async () => {
+    const frameBytes = random() < 0.5 ? 256 * 1024 : 4_096 + Math.floor(random() * 300_000);
+    const first = Math.floor(random() * 12);
+    const leavesAfter = random() < 0.4 ? 1 + random() * 8 : Number.POSITIVE_INFINITY;
+    let frames = 0;
+    for await (const frame of framesOf(source, [{ first, count: 13 - first }], () => frameBytes, memory)) {
+      for (let waits = Math.floor(random() * 3); waits > 0; waits--) await turn();
+      // As it is sent: what is before the data is written, and all of it copied.
+      const { data } = pieceFrames.decode(Buffer.from(pieceFrames.encode(frame).finish()));
+      const at = frame.piece * pieceBytes + frame.offset;
+      if (!large.bytes.subarray(at, at + data.length).equals(data)) throw new Error(`other bytes at ${at}`);
+      if (++frames >= leavesAfter) break;
+    }
+  });
+  await Promise.all(readers);
 });

@@ -61,6 +61,32 @@ const paths = (): string[] => index.listFiles('', 1_000).map(({ path }) => path)
 const becomes = (expected: string[]): Promise<string[]> =>
   until(paths, seen => JSON.stringify(seen) === JSON.stringify(expected), 10_000);
 
+test('hashing that has stopped says so, and begins again', async () => {
+  writeFileSync(join(root, 'file'), 'x');
+  // The thread reads it when it starts.
+  renameSync(join(dir, 'data'), join(dir, 'moved'));
+  start();
+  await until(
+    () => problems,
+    seen => seen.length > 0,
+  );
+  expect(problems[0]?.message).toMatch(/hashing has stopped \(.*\), and begins again in 1 s/);
+  renameSync(join(dir, 'moved'), join(dir, 'data'));
+  await becomes(['file']);
+});
+
+test('what is found and not hashed yet is counted', async () => {
+  for (let at = 0; at < 300; at++) writeFileSync(join(root, `${at}`), `${at}`);
+  const starting = start({ settleMs: 300 });
+  await until(
+    () => starting.pending,
+    pending => pending > 0,
+  );
+  expect(starting.pending).toBeLessThanOrEqual(300);
+  await starting.whenIdle();
+  expect(starting.pending).toBe(0);
+});
+
 describe('a share', () => {
   test('has each file under the id of its content, empty ones and ones of several pieces too', async () => {
     mkdirSync(join(root, 'a/b'), { recursive: true });

@@ -34,5 +34,12 @@ export function judge(cells: readonly Cell[], frameKiB: number): Verdict[] {
       .toSorted((a, b) => a.seconds - b.seconds)[0];
     if (raw) faster(`relayed over ${broker} / the raw bus`, 'relayed', [`${ours}-${broker}`, raw.key], 0.7);
   }
+  const indexed = find('index', 'index-warren');
+  if (indexed)
+    verdicts.push({
+      aim: '200 MiB / memory with 10 GiB indexed',
+      value: (200 * 2 ** 20) / indexed.receiverRss,
+      needed: 1,
+    });
   return verdicts;
 }

@@ -8,6 +8,8 @@ export interface Carrier {
   readonly key: string;
   readonly name: string;
   readonly url: string;
+  /** Of its management API, with the account. */
+  readonly httpUrl: string;
   readonly pids: readonly number[];
 }
 

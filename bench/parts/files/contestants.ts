@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { BenchBroker } from '../broker.ts';
+import { createBus } from '../../../services/bus/amqp-bus.ts';
+import { roles } from '../../../services/bus/topology.ts';
 import { openBroker } from '../broker.ts';
 import type { Children } from '../children.ts';
 import { startEmbedded } from '../embedded.ts';
-import { rawBus } from './bus.ts';
+import { type Carrier, rawBus } from './bus.ts';
 import type { Contestant } from './contestant.ts';
 import { rawGrpc } from './grpc.ts';
 import { curl } from './http.ts';
@@ -53,27 +54,35 @@ export async function relayedContestants({
   const dir = join(home, 'brokers');
   mkdirSync(dir, { recursive: true });
   const embedded = await startEmbedded(join(dir, 'embedded'));
-  let rabbit: BenchBroker;
+  const ends: (() => unknown)[] = [() => embedded.close()];
+  const close = async (): Promise<void> => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
   try {
-    rabbit = await openBroker(dir, { url: undefined, pid: undefined });
+    const rabbit = await openBroker(dir, { url: undefined, pid: undefined }, { management: true });
+    ends.push(() => rabbit.close());
+    const carriers: Carrier[] = [
+      { key: 'embedded', name: 'the embedded broker', ...embedded, pids: [embedded.pid] },
+      { key: 'rabbitmq', name: rabbit.describe, ...rabbit, httpUrl: rabbit.httpUrl ?? '' },
+    ];
+    const contestants: Contestant[] = [];
+    for (const carrier of carriers) {
+      // What members expect to be there is the directory's to declare.
+      const directory = createBus({ urls: [carrier.url], name: 'bench', role: roles.directory('classic') });
+      ends.push(() => directory.close(0));
+      await directory.ready();
+      contestants.push(await warren(children, carrier));
+      contestants.push(...messageKiB.map(size => rawBus(children, carrier, size)));
+    }
+    return {
+      contestants: contestants.filter(({ key }) => isWanted(key)),
+      describe: `${rabbit.describe} and the embedded one`,
+      close,
+    };
   } catch (error) {
-    embedded.close();
+    await close();
     throw error;
   }
-  const carriers = [
-    { key: 'embedded', name: 'the embedded broker', url: embedded.url, pids: [embedded.pid] },
-    { key: 'rabbitmq', name: rabbit.describe, url: rabbit.url, pids: rabbit.pids },
-  ];
-  return {
-    contestants: carriers
-      .flatMap(carrier => messageKiB.map(size => rawBus(children, carrier, size)))
-      .filter(({ key }) => isWanted(key)),
-    describe: `${rabbit.describe} and the embedded one`,
-    async close() {
-      embedded.close();
-      await rabbit.close();
-    },
-  };
 }
 
 export function describeRivals(): Record<string, string> {

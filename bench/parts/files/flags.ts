@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const workloads = ['direct', 'direct-3', 'relayed', 'far', 'small', 'rescan'] as const;
+export const workloads = ['direct', 'direct-3', 'relayed', 'far', 'small', 'rescan', 'index'] as const;
 export type Workload = (typeof workloads)[number];
 
 export interface FilesFlags {

@@ -18,6 +18,7 @@ const titles: Readonly<Record<string, string>> = {
   far: 'One file, from 1 source 20 ms away (round trip)',
   small: 'Many small files',
   rescan: 'A folder in which nothing has changed',
+  index: 'Ten files of 1 GiB, shared for the first time',
 };
 
 const mebi = 2 ** 20;

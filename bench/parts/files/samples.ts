@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -70,6 +71,16 @@ export function createManyFiles(dir: string, count: number): void {
     const folder = join(dir, String(Math.floor(index / 1000)).padStart(4, '0'));
     if (index % 1000 === 0) mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, `${index}.txt`), `file ${index}\n`);
+  }
+}
+
+/** Ten files of a GiB, each of its own content, that take no room on the disk: to be hashed. */
+export function createSparseFiles(dir: string): void {
+  mkdirSync(dir, { recursive: true });
+  for (let index = 0; index < 10; index++) {
+    const path = join(dir, `sparse ${index}.bin`);
+    writeFileSync(path, `${index}`);
+    truncateSync(path, 2 ** 30);
   }
 }
 

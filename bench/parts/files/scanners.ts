@@ -11,6 +11,18 @@ export interface Scanner {
   scan(dir: string): Promise<Used>;
 }
 
+/** Warren's own. @param data where its index is kept from one look to the next; `isNew`: it has none, and hashes everything */
+export function warrenScanner(children: Children, data: string, isNew: boolean): Scanner {
+  const scan = (dir: string): Promise<Used> =>
+    useScript(children, { name: 'warren share', file: 'files/warren-share.ts', args: [data] }, { dir, isNew });
+  return {
+    key: isNew ? 'index-warren' : 'scan-warren',
+    name: isNew ? 'Warren, hashed and indexed from nothing' : 'Warren, all in its index and every folder watched',
+    ...(isNew ? {} : { prepare: async dir => void (await scan(dir)) }),
+    scan,
+  };
+}
+
 /** @param copy of the folder, equal to it */
 export function rivalScanners(children: Children, copy: string): Scanner[] {
   const rsync: Scanner = {

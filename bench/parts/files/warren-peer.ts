@@ -2,11 +2,17 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContactServiceDefinition } from '../../../proto/gen/warren/member/v1/member.ts';
+import { createBus } from '../../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../../services/bus/bus.ts';
+import { serveCalls } from '../../../services/bus/calls.ts';
 import type { MemberHost } from '../../../services/bus/hosted.ts';
+import { rpcKey } from '../../../services/bus/own-keys.ts';
+import { serveRelays } from '../../../services/bus/relay/relay-server.ts';
+import { createRelays } from '../../../services/bus/relay/relays.ts';
+import { roles } from '../../../services/bus/topology.ts';
 import { memberIdOf, parseMemberKeys } from '../../../services/lib/identity/keys.ts';
-import type { MemberId } from '../../../services/lib/identity/member-id.ts';
-import { served } from '../../../services/lib/rpc/definition.ts';
+import { brokerAccountOf, type MemberId } from '../../../services/lib/identity/member-id.ts';
+import { type Served, served } from '../../../services/lib/rpc/definition.ts';
 import type { MemberCredentials } from '../../../services/lib/rpc/member-tls.ts';
 import { createDialler } from '../../../services/member/dialler.ts';
 import { startMemberServer } from '../../../services/member/member-server.ts';
@@ -31,20 +37,23 @@ import { UnfinishedDownloads } from '../../../services/peer/unfinished.ts';
  */
 export interface PullOrder {
   readonly credentials: MemberCredentials;
-  readonly sources: readonly { readonly memberId: MemberId; readonly address: string }[];
+  readonly sources: readonly { readonly memberId: MemberId; readonly addresses: readonly string[] }[];
   readonly id: string;
   readonly name: string;
   readonly to: string;
 }
 
-const [role = '', dir = ''] = process.argv.slice(2);
+const [role = '', dir = '', busUrl] = process.argv.slice(2);
 const data = mkdtempSync(join(tmpdir(), 'warren-bench-'));
 process.on('exit', () => rmSync(data, { recursive: true, force: true }));
 const clock = (): number => performance.now();
 const revocations = { isRevoked: () => false, isRevokedMember: () => false, onRevoked: () => () => {} };
 
-/** A bus on which nothing goes: it is not asked for anything here. */
-const noBus = { state: 'connecting', reason: 'none', send: () => false, onState: () => () => {} } as unknown as Bus;
+/** Where no broker is given, a bus on which nothing goes: it is not asked for anything. */
+const bus =
+  busUrl === undefined
+    ? ({ state: 'connecting', reason: 'none', send: () => false, onState: () => () => {} } as unknown as Bus)
+    : createBus({ urls: [busUrl], name: `bench ${role}`, role: roles.member() }, console.error);
 const nowhere: Locator = {
   known: () => [],
   locate: async () => [],
@@ -55,11 +64,11 @@ const nowhere: Locator = {
 function hostOf(credentials: MemberCredentials): MemberHost {
   const keys = parseMemberKeys(credentials.key);
   const dialler = createDialler({
-    ...{ bus: noBus, relays: { client: () => Promise.reject(new Error('none')) as never, close: () => {} } },
+    ...{ bus, relays: createRelays({ bus, keys, clock, warn: console.error }) },
     ...{ credentials: () => credentials, revocations, clock, random: Math.random },
   });
   return {
-    ...{ id: memberIdOf(keys.publicKey), keys, account: 'bench', name: 'bench', bus: noBus, queueType: 'classic' },
+    ...{ id: memberIdOf(keys.publicKey), keys, account: 'bench', name: 'bench', bus, queueType: 'classic' },
     ...{
       directory: {} as MemberHost['directory'],
       session: {} as MemberHost['session'],
@@ -99,19 +108,32 @@ async function source(credentials: MemberCredentials): Promise<void> {
   );
   await share.whenIdle();
   const contact = { ping: async () => ({ memberId: host.id, name: '', callerId: '' }) };
-  const { port } = await startMemberServer({
-    ...{ credentials, host: '127.0.0.1', ports: [0], revocations, warn: console.error },
-    services: [served(ContactServiceDefinition, contact), served(SwarmService, createSwarm({ ...parts, clock }))],
-  });
+  const services = [served(ContactServiceDefinition, contact), served(SwarmService, createSwarm({ ...parts, clock }))];
+  const port = busUrl === undefined ? await listen(credentials, services) : await listenOnBus(host, services);
   const files = index.listFiles('', 100_000).map(({ path, id }) => [path, id]);
   const folders = index.listFolders().map(({ path, id }) => [path, id]);
   process.send?.({ port, ids: Object.fromEntries([...files, ...folders]) });
 }
 
+async function listen(credentials: MemberCredentials, services: readonly Served[]): Promise<number> {
+  const needs = { credentials, host: '127.0.0.1', ports: [0], revocations, warn: console.error };
+  return (await startMemberServer({ ...needs, services })).port;
+}
+
+async function listenOnBus({ id, keys }: MemberHost, services: readonly Served[]): Promise<number> {
+  const relay = serveRelays({ bus, keys, clock, warn: console.error }, services, () => {});
+  const bindings = [{ exchange: 'm', key: rpcKey(brokerAccountOf(id)) }];
+  await bus.ready();
+  await serveCalls(bus, { name: '', exclusive: true, why: 'bench' }, [relay.service], {
+    ...{ atOnce: 8, bindings, warn: console.error },
+  });
+  return 0;
+}
+
 async function receive({ credentials, sources, id, name, to }: PullOrder): Promise<void> {
   mkdirSync(to, { recursive: true });
   const { transfers } = partsOf(to, hostOf(credentials));
-  const from = sources.map(({ memberId, address }): Contact => ({ memberId, name: '', addresses: [address] }));
+  const from = sources.map(({ memberId, addresses }): Contact => ({ memberId, name: '', addresses }));
   const transfer = transfers.download({ id: id as ContentId, path: name as SharePath, from });
   const { state, detail } = await transfer.done;
   rmSync(join(to, '.warren'), { recursive: true, force: true });
@@ -128,4 +150,5 @@ process.on('message', (order: { tls: MemberCredentials } & PullOrder) => {
     );
 });
 process.on('SIGTERM', () => process.exit());
-if (role === 'receiver') process.send?.('ready');
+if (role === 'receiver')
+  void (busUrl === undefined ? Promise.resolve() : bus.ready()).then(() => process.send?.('ready'));

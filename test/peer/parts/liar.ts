@@ -9,6 +9,7 @@ import { type Handlers, served } from '../../../services/lib/rpc/definition.ts';
 import { startDaemon } from '../../../services/member/daemon.ts';
 import { keptMemberKeys, readMembership } from '../../../services/member/home.ts';
 import { Revocations } from '../../../services/member/revocations.ts';
+import { pieceBytes } from '../../../services/peer/merkle.ts';
 import { SwarmService } from '../../../services/peer/piece-frame.ts';
 import { framesOf, sourceOfBytes } from '../../../services/peer/piece-source.ts';
 import type { Network } from '../../directory/network-of-processes.ts';
@@ -93,6 +94,10 @@ function honest({ bytes, head, leaves }: SampleContent): Swarm {
       kind: head.kind === 'file' ? ContentKind.CONTENT_KIND_FILE : ContentKind.CONTENT_KIND_FOLDER,
     }),
     fetchPieces: ({ runs }) => framesOf(sourceOfBytes(bytes), runs, () => 256 * 1024),
+    async *fetchSmall({ ids }) {
+      if (bytes.length <= pieceBytes)
+        yield { contents: ids.map((_, number) => ({ number, data: Buffer.from(bytes) })) };
+    },
     getPieceMap: async () => ({ holding }),
     async *watchPieceMap(_request, { signal }) {
       yield { holding };

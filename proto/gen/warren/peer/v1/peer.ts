@@ -158,6 +158,24 @@ export interface FetchPiecesResponse {
   data: Buffer;
 }
 
+export interface FetchSmallRequest {
+  /** At most 256. */
+  ids: string[];
+  /** As of FetchPieces. */
+  transferId: string;
+}
+
+export interface FetchSmallResponse {
+  contents: SmallContent[];
+}
+
+export interface SmallContent {
+  /** Which of the ids that were asked for, from 0. */
+  number: number;
+  /** At most 1 MiB. */
+  data: Buffer;
+}
+
 /** What a member has of a file. */
 export interface Holding {
   isComplete: boolean;
@@ -831,6 +849,195 @@ export const FetchPiecesResponse: MessageFns<FetchPiecesResponse> = {
     const message = createBaseFetchPiecesResponse();
     message.piece = object.piece ?? 0;
     message.offset = object.offset ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseFetchSmallRequest(): FetchSmallRequest {
+  return { ids: [], transferId: "" };
+}
+
+export const FetchSmallRequest: MessageFns<FetchSmallRequest> = {
+  encode(message: FetchSmallRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.transferId !== "") {
+      writer.uint32(18).string(message.transferId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchSmallRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchSmallRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.transferId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FetchSmallRequest>, I>>(base?: I): FetchSmallRequest {
+    return FetchSmallRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FetchSmallRequest>, I>>(object: I): FetchSmallRequest {
+    const message = createBaseFetchSmallRequest();
+    message.ids = object.ids?.map((e) => e) || [];
+    message.transferId = object.transferId ?? "";
+    return message;
+  },
+};
+
+function createBaseFetchSmallResponse(): FetchSmallResponse {
+  return { contents: [] };
+}
+
+export const FetchSmallResponse: MessageFns<FetchSmallResponse> = {
+  encode(message: FetchSmallResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.contents) {
+      SmallContent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchSmallResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchSmallResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.contents.push(SmallContent.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FetchSmallResponse>, I>>(base?: I): FetchSmallResponse {
+    return FetchSmallResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FetchSmallResponse>, I>>(object: I): FetchSmallResponse {
+    const message = createBaseFetchSmallResponse();
+    message.contents = object.contents?.map((e) => SmallContent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSmallContent(): SmallContent {
+  return { number: 0, data: Buffer.alloc(0) };
+}
+
+export const SmallContent: MessageFns<SmallContent> = {
+  encode(message: SmallContent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SmallContent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSmallContent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SmallContent>, I>>(base?: I): SmallContent {
+    return SmallContent.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SmallContent>, I>>(object: I): SmallContent {
+    const message = createBaseSmallContent();
+    message.number = object.number ?? 0;
     message.data = object.data ?? Buffer.alloc(0);
     return message;
   },
@@ -4052,6 +4259,18 @@ export const SwarmServiceDefinition = {
       requestType: FetchPiecesRequest as typeof FetchPiecesRequest,
       requestStream: false,
       responseType: FetchPiecesResponse as typeof FetchPiecesResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Contents of one piece each, whole: files and listings of up to 1 MiB, of which a folder can have thousands. In any order; what is
+     * not held, has changed or is larger is left out. RESOURCE_EXHAUSTED: busy.
+     */
+    fetchSmall: {
+      name: "FetchSmall",
+      requestType: FetchSmallRequest as typeof FetchSmallRequest,
+      requestStream: false,
+      responseType: FetchSmallResponse as typeof FetchSmallResponse,
       responseStream: true,
       options: {},
     },

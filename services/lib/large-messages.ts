@@ -25,6 +25,9 @@ export function largePassed(bytes: number, every = stepBytes): void {
 
 /** V8 has no other door to it. */
 function youngCollector(): () => void {
+  // There is next to nothing to do in one of ours: to wake other threads for it, and to wait for them where others want their cores too,
+  // was a sixth of a file transfer's processor time (docs/benchmarks.md).
+  setFlagsFromString('--no-parallel-scavenge');
   setFlagsFromString('--expose-gc');
   const gc: unknown = runInNewContext('globalThis.gc');
   setFlagsFromString('--no-expose-gc');

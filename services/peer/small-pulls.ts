@@ -1,0 +1,91 @@
+import type { MemberHost } from '../bus/hosted.ts';
+import { Failure } from '../lib/failure.ts';
+import { pause } from '../lib/pause.ts';
+import type { DownloadPlace } from './download-file.ts';
+import type { Limits } from './limits.ts';
+import type { Contact, Locator } from './locator.ts';
+import type { ContentId } from './merkle.ts';
+import { SwarmService } from './piece-frame.ts';
+import { fetchSmall, type SmallArrived, type SmallWanted } from './small-pull.ts';
+
+export interface SmallPullsNeeds {
+  readonly host: Pick<MemberHost, 'id' | 'dial' | 'clock' | 'warn'>;
+  readonly place: DownloadPlace;
+  readonly locator: Locator;
+  readonly limits: Limits;
+}
+
+/** What came of a batch, and from whom. */
+export interface SmallBrought<W extends SmallWanted> {
+  readonly arrived: readonly SmallArrived<W>[];
+  readonly from: Contact;
+  readonly isRelayed: boolean;
+}
+
+/** Asks those who have a folder for what is small in it, in batches: a short way, beside which the ordinary one stays. */
+export class SmallPulls {
+  readonly #needs: SmallPullsNeeds;
+  readonly #folder: { readonly id: ContentId; readonly from: readonly Contact[]; readonly transferId: string };
+  readonly #distrusted = new Set<string>();
+  #contacts: Promise<readonly Contact[]> | undefined;
+  #turn = 0;
+
+  constructor(
+    needs: SmallPullsNeeds,
+    folder: { readonly id: ContentId; readonly from: readonly Contact[]; readonly transferId: string },
+  ) {
+    this.#needs = needs;
+    this.#folder = folder;
+  }
+
+  /** Gives what can be had now, and ends without the rest: what is in the way is met again, and told, on the ordinary one. */
+  async *obtain<W extends SmallWanted>(wanted: readonly W[], signal: AbortSignal): AsyncGenerator<SmallBrought<W>> {
+    const { host, place, limits } = this.#needs;
+    const { transferId } = this.#folder;
+    const left = new Map(wanted.map(each => [each.id, each]));
+    const pace = async (bytes: number): Promise<void> => {
+      for (
+        let ms = limits.down.take(bytes, host.clock());
+        ms > 0 && !signal.aborted;
+        ms = limits.down.waitMs(host.clock())
+      )
+        await pause(Math.min(ms, 1_000), signal);
+    };
+    this.#contacts ??= this.#locate(signal);
+    const contacts = await this.#contacts;
+    const first = this.#turn++;
+    for (const at of contacts.keys()) {
+      const from = contacts[(first + at) % contacts.length];
+      if (left.size === 0 || signal.aborted) return;
+      if (from === undefined || this.#distrusted.has(from.memberId)) continue;
+      try {
+        const link = await host.dial(from.memberId, from.addresses);
+        const client = link.client(SwarmService);
+        for await (const arrived of fetchSmall(client, { place, transferId, pace }, [...left.values()], signal)) {
+          for (const { wanted: each } of arrived) left.delete(each.id);
+          yield { arrived, from, isRelayed: link.way === 'broker' };
+        }
+      } catch (error) {
+        if (signal.aborted || !(error instanceof Failure)) return;
+        if (error.code.startsWith('PEER_DISK') || error.code.startsWith('PEER_PATH')) return;
+        // Several batches can be at one source.
+        if (error.code !== 'PEER_WRONG' || this.#distrusted.has(from.memberId)) continue;
+        this.#distrusted.add(from.memberId);
+        host.warn(
+          `member ${from.memberId} is out for small files of ${this.#folder.id.slice(0, 12)}: ${error.message}`,
+        );
+      }
+    }
+  }
+
+  async #locate(signal: AbortSignal): Promise<readonly Contact[]> {
+    const { locator, host } = this.#needs;
+    const { id, from } = this.#folder;
+    const located = await locator.locate(id, signal).catch(() => []);
+    const found = [...from, ...[...locator.known(id), ...located].map(({ contact }) => contact)];
+    // The last word on where somebody is counts.
+    const contacts = new Map(found.map(contact => [contact.memberId, contact]));
+    contacts.delete(host.id);
+    return [...contacts.values()];
+  }
+}
