@@ -7,6 +7,7 @@ import { CallFailure, type CallStatus } from '../lib/rpc/call-failure.ts';
 import type { Handlers } from '../lib/rpc/definition.ts';
 import type { ContentIndex, FileFacts } from './content-index.ts';
 import { onlyDirectoryKnows } from './directory-locator.ts';
+import type { Download } from './download.ts';
 import type { Limits } from './limits.ts';
 import { type Contact, type FoundContent, isLocate, isNowhere, type Locate, type Locator } from './locator.ts';
 import { type ContentId, isContentId } from './merkle.ts';
@@ -67,8 +68,11 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
         given.length > 0
           ? locator.known(what)
           : await locator.locate(what, undefined, where).catch(error => {
-              if (isNowhere(error) && !isKnownHere(what)) throw error;
-              return locator.known(what);
+              const known = locator.known(what);
+              // The directory's word goes before what is remembered; that the ring has not heard of it does not.
+              const isCertain = known.length === 0 || !(error instanceof CallFailure) || error.code !== 'RING_FILE';
+              if (isNowhere(error) && isCertain && !isKnownHere(what)) throw error;
+              return known;
             });
       const name = nameOf(what, found);
       return { id: what, name, contacts: given.length > 0 ? given : found.map(({ contact }) => contact) };
@@ -100,14 +104,19 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
     return path === undefined ? id.slice(0, 12) : splitPath(path).name;
   };
 
+  const goOn = (running: Download): OwnTransfer => {
+    if (running.isPaused) running.resume();
+    return running;
+  };
+
   const get: Peer['get'] = async ({ what, to, from, locate }) => {
     const where = whereOf(locate);
+    // Whoever has it is known to what runs.
+    const before = from.length === 0 && isContentId(what) ? transfers.ofContent(what) : undefined;
+    if (before !== undefined) return goOn(before);
     const { id, name, contacts } = await resolve(what, from, where);
     const running = transfers.ofContent(id);
-    if (running !== undefined) {
-      if (running.isPaused) running.resume();
-      return running;
-    }
+    if (running !== undefined) return goOn(running);
     return transfers.download({ id, path: parseSharePath(to || name, platform), from: contacts, where });
   };
 
