@@ -9,13 +9,14 @@ export function seedsFrom(first: number, count: number): number[] {
 export function report(
   run: { seed: number; problems: readonly string[]; transcript: readonly string[] },
   flags = '',
+  replay = 'test/chord/replay.ts',
 ): string {
   const last = run.transcript.slice(-60);
   return [
     `seed ${run.seed}: ${run.problems.join('; ')}`,
     ...(run.transcript.length > last.length ? ['…'] : []),
     ...last,
-    `the whole of it: node test/chord/replay.ts --replay ${run.seed}${flags}`,
+    `the whole of it: node ${replay} --replay ${run.seed}${flags}`,
   ].join('\n');
 }
 
