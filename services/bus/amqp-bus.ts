@@ -147,10 +147,12 @@ class AmqpBus implements Bus {
     this.#session = session;
     if (this.#isClosed()) return onLost(new Failure('BUS_CLOSED', 'closed'));
     session.plain.on('return', (message: Message) => this.#requests.returned(String(message.properties.correlationId)));
+    // It comes before the confirm.
+    session.confirmed.on('return', (message: Message) => this.#outbox.returned(String(message.properties.messageId)));
     session.plain.on('drain', () => {
       this.#backlog = undefined;
     });
-    for (const consumer of this.#consumers) await consumer.attach(session);
+    for (const consumer of this.#consumers) await consumer.begin(session);
     if (!session.isOpen()) return;
     this.#fatal = undefined;
     this.#everUp = true;
@@ -289,13 +291,17 @@ class AmqpBus implements Bus {
 
   #put(session: Session, pending: Pending): void {
     const { message } = pending;
+    pending.isReturned = false;
     largePassed(message.body.byteLength);
     const onConfirm = (error: unknown): void => {
       if (session !== this.#session) return; // Lost with the session: the next one sends it again.
       if (error) this.#nacked(session, pending);
       else {
         const wasOneByOne = this.#outbox.oneByOne;
-        if (this.#outbox.remove(message.messageId)) pending.resolve();
+        if (this.#outbox.remove(message.messageId)) {
+          if (pending.isReturned !== true) pending.resolve();
+          else pending.reject(new Failure('BUS_NO_RECEIVER', `nobody receives ${message.key}`));
+        }
         if (wasOneByOne) this.#resend(session);
       }
     };
@@ -304,7 +310,7 @@ class AmqpBus implements Bus {
         messages[message.type].exchange,
         message.key,
         asBuffer(message.body),
-        this.#properties(message, message.messageId, false),
+        this.#properties(message, message.messageId, message.mustRoute === true),
         onConfirm,
       );
     } catch (error) {
@@ -360,9 +366,10 @@ class AmqpBus implements Bus {
     try {
       if (session && (this.#state === 'up' || this.#state === 'blocked')) await consumer.attach(session);
       // While connecting, the session being opened, or the next one, attaches it.
-      else await this.ready();
+      else if (options.onEnd === undefined) await this.ready();
+      else throw new Failure('BUS_LOST', `not connected to a broker: ${this.#reason}`);
     } catch (error) {
-      if (session?.isOpen() || !session) {
+      if (session?.isOpen() || !session || options.onEnd !== undefined) {
         this.#consumers.delete(consumer);
         throw error;
       }

@@ -16,6 +16,8 @@ export interface Outgoing {
   readonly replyTo?: string;
   /** Milliseconds until the broker drops it undelivered. */
   readonly expirationMs?: number;
+  /** Of `publish`: it rejects with BUS_NO_RECEIVER when there is no queue that takes it. */
+  readonly mustRoute?: true;
   /** W3C trace context; a new one is made when absent. */
   readonly traceparent?: string;
 }
@@ -33,6 +35,8 @@ export interface Delivery {
   readonly traceparent: string | undefined;
   /** Offset in a stream; undefined from other queues. */
   readonly offset: bigint | undefined;
+  /** It came by a way that the queue is not bound to (`ConsumeOptions.takesStrays`): nothing else of it is to be believed. */
+  readonly isStray?: true;
 }
 
 /**
@@ -48,8 +52,29 @@ export interface ConsumeOptions {
   readonly noAck?: boolean;
   /** Where to start in a stream, on the first session; later sessions go on behind the last delivery handled. */
   readonly offset?: 'first' | 'last' | 'next' | bigint;
-  /** Bindings made on each session, for a queue named by the server. */
+  /**
+   * Bindings made on each session, for a queue named by the server. For another queue that the role does not know: those that who
+   * declares it has made; what came otherwise is dropped.
+   */
   readonly bindings?: (queueName: string) => readonly Binding[];
+  /**
+   * How `close` ends it. `cancel` (unless told otherwise): it takes no more, and waits for the handlers that run. `channel`: it closes
+   * the channel at once, so that all that has no verdict yet goes back to the queue in its place, before anybody else gets more; what
+   * handlers say later is void. After `basic.cancel` a single active consumer's successor would begin behind what is unacked.
+   */
+  readonly ending?: 'cancel' | 'channel';
+  /**
+   * Given, it consumes on one channel only: when the broker or the connection ends that, this is called, once, and it does not begin
+   * again; while there is no connection `consume` rejects with BUS_LOST. Not called after `close`.
+   */
+  readonly onEnd?: () => void;
+  /**
+   * The bus is up without it, when its queue is not there (yet), or is not to be consumed: it is tried again and again. Otherwise the session
+   * is not begun.
+   */
+  readonly isOptional?: true;
+  /** What came by a way that the queue is not bound to is given to the handler as well, marked `isStray`. */
+  readonly takesStrays?: true;
   /** Called on each session when the queue's name is known and it is consumed, before the bus is up. */
   readonly onQueue?: (queueName: string) => void;
 }
@@ -62,7 +87,7 @@ export interface RequestOptions {
 }
 
 export interface Consumer {
-  /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes. */
+  /** Takes no more deliveries, waits until the handlers that run have given their verdicts, and closes; see `ConsumeOptions.ending`. */
   close(): Promise<void>;
 }
 

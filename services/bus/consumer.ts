@@ -44,7 +44,17 @@ export class BusConsumer implements Consumer {
     this.#onClosed = onClosed;
   }
 
-  /** Begins to consume on a new session. */
+  /** Begins to consume on a new session, if it must; else it does when it can. */
+  async begin(session: Session): Promise<void> {
+    try {
+      await this.attach(session);
+    } catch (error) {
+      if (this.#options.isOptional !== true || !session.isOpen()) throw error;
+      void this.#reattach(session, error);
+    }
+  }
+
+  /** Begins to consume on a session. */
   async attach(session: Session): Promise<void> {
     if (this.#closing) return;
     const channel = await openChannel(session.consuming);
@@ -56,7 +66,13 @@ export class BusConsumer implements Consumer {
       failed ??= reason;
       if (this.#open !== open) return;
       this.#open = undefined;
-      if (isAttached) this.#reattach(session, failed);
+      if (!isAttached) return;
+      if (this.#options.onEnd === undefined) void this.#reattach(session, failed);
+      else if (!this.#closing) {
+        this.#closing = true;
+        this.#onClosed(this);
+        this.#options.onEnd();
+      }
     };
     channel.on('error', error => {
       failed = error;
@@ -64,6 +80,8 @@ export class BusConsumer implements Consumer {
     channel.on('close', () => end('channel closed'));
     if (this.#options.prefetch) await channel.prefetch(this.#options.prefetch);
     const { name, bindings } = await this.#declare(channel);
+    // Closed meanwhile: the broker must not be left with a consumer that nobody closes.
+    if (this.#closing) return closeQuietly(channel);
     open.isExpected = arrivals(bindings);
     this.#open = open;
     const offset = this.#nextOffset ?? this.#options.offset;
@@ -85,6 +103,10 @@ export class BusConsumer implements Consumer {
       },
     );
     if (this.#open !== open && !this.#closing) throw failed;
+    if (this.#closing) {
+      this.#open = undefined;
+      return closeQuietly(channel);
+    }
     isAttached = true;
     open.tag = ok.consumerTag;
     this.#options.onQueue?.(name);
@@ -95,7 +117,8 @@ export class BusConsumer implements Consumer {
     if (name !== '') {
       const { queues, expects = [] } = this.#role;
       const known = [...queues, ...expects.flatMap(({ queues: others = [] }) => others)];
-      return { name, bindings: known.find(({ queue }) => queue.name === name)?.bindings };
+      const bound = known.find(({ queue }) => queue.name === name);
+      return { name, bindings: bound?.bindings ?? this.#options.bindings?.(name) };
     }
     const { queue } = await channel.assertQueue('', queueOptions(this.#queue));
     const bindings = this.#options.bindings?.(queue) ?? [];
@@ -104,10 +127,12 @@ export class BusConsumer implements Consumer {
   }
 
   async #reattach(session: Session, reason: unknown): Promise<void> {
+    let told = '';
     for (let attempt = 0; session.isOpen() && !this.#closing; attempt++) {
-      this.#warn(
-        `consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${messageOf(reason)}`,
-      );
+      const why = messageOf(reason);
+      if (why !== told)
+        this.#warn(`consumer of ${this.#queue.name || 'own queue'} stopped by the broker, begins again: ${why}`);
+      told = why;
       const wait = backoffMs(attempt, reopenBounds, Math.random);
       await new Promise(resolve => setTimeout(resolve, wait).unref());
       if (!session.isOpen()) return;
@@ -123,6 +148,7 @@ export class BusConsumer implements Consumer {
   }
 
   #deliver(open: OpenConsumer, message: ConsumeMessage): void {
+    if (this.#closing && this.#options.ending === 'channel') return;
     const tag = message.fields.deliveryTag;
     const delivery = asDelivery(message);
     largePassed(delivery.body.length);
@@ -131,13 +157,9 @@ export class BusConsumer implements Consumer {
     let verdict: Verdict | Promise<Verdict>;
     const { fields, properties } = message;
     try {
-      verdict = open.isExpected({
-        exchange: fields.exchange,
-        key: fields.routingKey,
-        headers: properties.headers ?? {},
-      })
-        ? this.#handler(delivery)
-        : this.#drop(delivery);
+      const { exchange, routingKey: key } = fields;
+      if (open.isExpected({ exchange, key, headers: properties.headers ?? {} })) verdict = this.#handler(delivery);
+      else verdict = this.#options.takesStrays ? this.#handler({ ...delivery, isStray: true }) : this.#drop(delivery);
     } catch (error) {
       verdict = this.#blame(error);
     }
@@ -193,6 +215,13 @@ export class BusConsumer implements Consumer {
     if (this.#closing) return;
     this.#closing = true;
     const open = this.#open;
+    if (this.#options.ending === 'channel') {
+      if (open) this.#flush(open);
+      this.#open = undefined;
+      if (open) await closeQuietly(open.channel);
+      this.#onClosed(this);
+      return;
+    }
     if (open) {
       try {
         await open.channel.cancel(open.tag);

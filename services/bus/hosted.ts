@@ -50,10 +50,20 @@ export interface MemberHost {
   readonly keys: MemberKeys;
   /** The user's account in the directory, as the member's certificate says it. */
   readonly account: string;
+  /** PEM: the network's authority's, and this member's own as it is now. */
+  readonly authorityCertificate: string;
+  readonly certificate: () => string;
+  /** It is none of the network any more, as far as is known here. */
+  readonly isRevoked: (member: MemberId) => boolean;
   /** What the owner calls this member. */
   readonly name: string;
-  /** The daemon's only one, of role `member`, with the member's broker account. Stays the daemon's to close. */
+  /** Of role `member`, with the member's broker account. Stays the daemon's to close. */
   readonly bus: Bus;
+  /**
+   * Another one, with the same account, for what must be noticed sooner to have died than by the common heartbeat. Whoever opens it closes
+   * it. @param purpose in a word, for the broker's list of connections
+   */
+  readonly openBus: (purpose: string, options: { readonly heartbeatSeconds: number }) => Bus;
   readonly queueType: QueueKind;
   readonly directory: UnaryClient<typeof DirectoryServiceDefinition>;
   readonly session: MemberSession;

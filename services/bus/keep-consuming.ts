@@ -7,7 +7,10 @@ const retryMs = 1_000;
  * Begins to consume as soon as there is a broker that lets us, be it only after a refusal (an account that comes back with the
  * broker's accounts), also one on a connection that stays. From then on the bus keeps it.
  */
-export function keepConsuming(bus: Bus, consume: () => Promise<Consumer>): Consumer {
+export function keepConsuming(
+  bus: Bus,
+  consume: () => Promise<Consumer>,
+): Consumer & { /** Resolves when it has begun, or is closed. */ readonly begun: Promise<unknown> } {
   const closing = new AbortController();
   const nextUp = (): Promise<void> =>
     new Promise(resolve => {
@@ -37,6 +40,7 @@ export function keepConsuming(bus: Bus, consume: () => Promise<Consumer>): Consu
   };
   const begun = begin();
   return {
+    begun,
     async close() {
       closing.abort();
       // While there is no broker, nothing is consumed, and nothing to wait for.

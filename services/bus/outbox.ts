@@ -5,6 +5,8 @@ export interface Pending {
   readonly message: Outgoing & { messageId: string };
   /** Times that the broker nacked it. */
   refusals: number;
+  /** The broker had no queue for it. */
+  isReturned?: boolean;
   resolve(): void;
   reject(reason: Error): void;
 }
@@ -40,6 +42,11 @@ export class Outbox {
   /** From now on one at a time, until empty. */
   suspect(): void {
     this.#oneByOne = this.#pending.size > 0;
+  }
+
+  returned(messageId: string): void {
+    const pending = this.#pending.get(messageId);
+    if (pending) pending.isReturned = true;
   }
 
   first(): Pending | undefined {

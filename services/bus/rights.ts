@@ -30,6 +30,7 @@ export interface TopicRights {
 /** Named by the server, unguessable, exclusive: whoever could name it could still not touch another connection's. */
 const ownQueue = 'amq\\.gen-.+';
 const anyMember = 'm\\.[0-9a-f]{64}';
+const chatQueue = 'chat\\.[^*#]+\\.(?:in|log)';
 const anyReply = 'm\\.[^*#]+\\.reply\\.[^*#]+';
 
 export const rights = {
@@ -70,10 +71,11 @@ export const rights = {
   directory: (account = 'directory'): Rights => ({
     configure: only(
       ...['m', 'p2p\\.index', 'p2p\\.transfers', 'chord\\.events', 'naming\\.events', 'proxy\\.events'],
-      ...['directory\\..+', ownQueue],
+      ...['directory\\..+', 'chat', chatQueue, ownQueue],
     ),
-    write: only('m', 'directory\\..+', ownQueue),
-    read: only('m', 'p2p\\.index', 'p2p\\.transfers', 'directory\\..+', ownQueue),
+    // To bind the queues of chats; it says nothing in them, and reads none.
+    write: only('m', 'directory\\..+', chatQueue, ownQueue),
+    read: only('m', 'p2p\\.index', 'p2p\\.transfers', 'directory\\..+', 'chat', ownQueue),
     topics: [
       {
         exchange: 'm',
@@ -83,6 +85,7 @@ export const rights = {
       { exchange: 'p2p.index', write: nothing, read: any },
       { exchange: 'p2p.transfers', write: nothing, read: any },
       { exchange: 'directory.events', write: any, read: nothing },
+      { exchange: 'chat', write: nothing, read: only('(?:in|log)\\.[^*#]+') },
     ],
   }),
   /** Answers calls, and tells of names. */
@@ -98,23 +101,30 @@ export const rights = {
   /** With the tag of an administrator, over the HTTP API: makes accounts, and deletes the queues of those that it takes away. */
   accountsKeeper: (): Rights => ({ configure: only('m\\..+'), write: nothing, read: nothing, topics: [] }),
   /**
-   * Calls and is called, tells of its files, its transfers and its place in the ring, and hears what all may hear.
+   * Calls and is called, tells of its files, its transfers and its place in the ring, and hears what all may hear. Speaks in the
+   * network's chats, and reads what is said there.
    * @param id 64 hexadecimal digits
    * @param services whose jobs it may take
+   * @param hosts chats that it may serve: takes what is said to them, and writes their logs
    */
-  member: (id: string, { services = [] }: { services?: readonly string[] } = {}): Rights => {
+  member: (
+    id: string,
+    { services = [], hosts = [] }: { services?: readonly string[]; hosts?: readonly string[] } = {},
+  ): Rights => {
     const account = `m.${id}`;
+    const hosted = hosts.map(escaped);
     const works = services.length > 0;
     const names = services.map(escaped);
     return {
       configure: only(`${escaped(account)}\\..+`, ownQueue),
       write: only(
-        ...['m', 'p2p\\.index', 'p2p\\.transfers', 'chord\\.events'],
+        ...['m', 'p2p\\.index', 'p2p\\.transfers', 'chord\\.events', 'chat'],
         ...(works ? ['proxy\\.replies', 'proxy\\.events'] : []),
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
       read: only(
         ...['m', 'p2p\\.transfers', 'chord\\.events', 'proxy\\.events', 'naming\\.events', 'directory\\.events'],
+        ...['chat', 'chat\\.[^*#]+\\.log', ...hosted.map(chat => `chat\\.${chat}\\.in`)],
         ...services.map(jobs),
         ...[`${escaped(account)}\\..+`, ownQueue],
       ),
@@ -122,7 +132,7 @@ export const rights = {
         {
           exchange: 'm',
           write: only(
-            ...['directory\\.rpc', 'naming\\.rpc', `${anyMember}\\.(?:rpc|dm)`],
+            ...['directory\\.rpc', 'naming\\.rpc', `${anyMember}\\.(?:rpc|dm${hosts.length > 0 ? '|chat' : ''})`],
             ...[`${anyMember}\\.relay\\.[^*#]+`, anyReply],
           ),
           read: only(own(account)),
@@ -137,6 +147,15 @@ export const rights = {
         },
         { exchange: 'naming.events', write: nothing, read: any },
         { exchange: 'directory.events', write: nothing, read: any },
+        {
+          exchange: 'chat',
+          write: only(
+            ...['in\\.[^*#]+', `live\\.${escaped(id)}\\.[^*#]+`],
+            ...hosted.map(chat => `(?:log|beat)\\.${chat}`),
+          ),
+          // The rest is in queues that the directory has bound.
+          read: only('(?:live\\.\\*|beat)\\.[^*#]+'),
+        },
       ],
     };
   },

@@ -1,3 +1,5 @@
+import { ownPrefix } from './own-keys.ts';
+
 /**
  * Everything that exists on the broker, as data: what there is, why it is durable or not and of which kind, and what
  * happens to a message that nobody takes. Each role declares its own part on every connection and no more: who may declare a
@@ -83,6 +85,11 @@ export const exchanges = {
     type: 'topic',
     why: 'key revoked: who is a member no longer; whoever was away asks for the list',
   },
+  chat: {
+    name: 'chat',
+    type: 'topic',
+    why: 'keys in.<chat>, log.<chat>, beat.<chat>, live.<member>.<chat>: one exchange for all chats, so that rights can name the key, and an account has them in one entry',
+  },
   'demo.posts': { name: 'demo.posts', type: 'fanout', why: 'posts of the sample form, all into one stream' },
 } as const satisfies Record<string, ExchangeSpec>;
 
@@ -136,6 +143,21 @@ export const messages = {
   },
   'warren.peer.v1.TransferEvent': { exchange: 'p2p.transfers', persistent: false, why: 'the next one says more' },
   'warren.chord.v1.RingEvent': { exchange: 'chord.events', persistent: false, why: 'timers repair what was missed' },
+  'warren.chat.v1.Input': {
+    exchange: 'chat',
+    persistent: true,
+    why: 'somebody typed it; kept in the sender until it is seen in the log',
+  },
+  'warren.chat.v1.Entry': { exchange: 'chat', persistent: true, why: 'the log is the truth' },
+  'warren.chat.v1.Nudge': { exchange: 'chat', persistent: false, why: 'asks whether somebody serves; asked again' },
+  'warren.chat.v1.Beat': { exchange: 'chat', persistent: false, why: 'said again every third of a lease' },
+  'warren.chat.v1.HandOver': { exchange: 'm', persistent: false, why: 'lost: no hand-over this time, the log goes on' },
+  'warren.chat.v1.Live': { exchange: 'chat', persistent: false, why: 'who is there, who types: fresh or nothing' },
+  'warren.chat.v1.Direct': {
+    exchange: 'm',
+    persistent: true,
+    why: 'somebody typed it; kept in the sender until the receiver says that it has it',
+  },
   'warren.demo.v1.Post': { exchange: 'demo.posts', persistent: true, why: 'somebody typed it' },
 } as const satisfies Record<string, { exchange: ExchangeName; persistent: boolean; why: string }>;
 
@@ -244,6 +266,72 @@ export const directoryTransfers: QueueSpec = {
   why: 'exclusive: figures of what happens while the directory is there; too many, and the oldest go',
 };
 
+/** Bytes of a chat's log that are kept at most, and after which it begins a new segment: only whole ones are cut off. */
+export const chatLogBytes = 256 * 1024 * 1024;
+export const chatSegmentBytes = 4 * 1024 * 1024;
+
+/** What is said to the server of a chat, which is its single active consumer; the others that could serve it stand by. */
+export function chatIn(chat: string, kind: QueueKind): BoundQueue {
+  return {
+    queue: {
+      name: `chat.${chat}.in`,
+      arguments: {
+        'x-single-active-consumer': true,
+        // Full, it takes no more: who speaks hears of it, keeps it, and says it again later.
+        'x-max-length-bytes': 64 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable: what is said while nobody serves waits here; bounded, because all members may write to it',
+    },
+    bindings: [{ exchange: 'chat', key: `in.${chat}` }],
+  };
+}
+
+/** All that was said in a chat, and who served it: each of its members reads all of it. */
+export function chatLog(chat: string): BoundQueue {
+  return {
+    queue: {
+      name: `chat.${chat}.log`,
+      arguments: {
+        'x-queue-type': 'stream',
+        'x-max-length-bytes': chatLogBytes,
+        'x-max-age': '180D',
+        'x-stream-max-segment-size-bytes': chatSegmentBytes,
+      },
+      why: 'a stream: in order, durable, read from any place by any number; cut by size and age, behind checkpoints',
+    },
+    bindings: [{ exchange: 'chat', key: `log.${chat}` }],
+  };
+}
+
+/** Where one process hears who is there and who types. */
+export const chatLive: QueueSpec = {
+  name: '',
+  exclusive: true,
+  arguments: { 'x-max-length': 1_000 },
+  why: 'fresh or nothing; bounded, because all members may write to it',
+};
+
+/** Private messages to one member, which wait here while it is away. */
+export function directMessages(account: string, kind: QueueKind): BoundQueue {
+  const name = `${ownPrefix(account)}.dm`;
+  return {
+    queue: {
+      name,
+      arguments: {
+        'x-message-ttl': 7 * 86_400_000,
+        // Full, it takes no more: who writes keeps it, and tries again later.
+        'x-max-length-bytes': 32 * 1024 * 1024,
+        'x-overflow': 'reject-publish',
+        ...(kind === 'quorum' ? quorum : {}),
+      },
+      why: 'durable, so that they wait for who is away; bounded, because all members may write to it',
+    },
+    bindings: [{ exchange: 'm', key: name }],
+  };
+}
+
 /** The stream behind the sample form: every replica reads all of it from the start. */
 export const demoPosts: BoundQueue = {
   queue: {
@@ -267,6 +355,7 @@ const heardByMembers = [
   exchanges['naming.events'],
   exchanges['proxy.events'],
   exchanges['directory.events'],
+  exchanges.chat,
 ];
 
 export const roles = {
@@ -282,16 +371,27 @@ export const roles = {
     ],
   }),
   demo: (): Role => ({ exchanges: [exchanges['demo.posts']], queues: [demoPosts] }),
-  /** All that members need, too: so nobody waits for anybody but the directory. */
-  directory: (kind: QueueKind): Role => ({
+  /**
+   * All that members need, too: so nobody waits for anybody but the directory.
+   * @param chats the network's, by name
+   */
+  directory: (kind: QueueKind, chats: readonly string[] = []): Role => ({
     exchanges: heardByMembers,
-    queues: [directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
+    queues: [
+      ...[directoryRpc(kind), directoryEnrol(kind), directoryIndex(kind)],
+      ...chats.flatMap(chat => [chatIn(chat, kind), chatLog(chat)]),
+    ],
   }),
   naming: (kind: QueueKind): Role => ({
     exchanges: [exchanges.m, exchanges['naming.events']],
     queues: [namingRpc(kind)],
   }),
-  member: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: heardByMembers, of: 'the directory' }] }),
+  /** @param own with a queue for private messages, of that broker account */
+  member: (own?: { account: string; kind: QueueKind }): Role => ({
+    exchanges: [],
+    queues: own === undefined ? [] : [directMessages(own.account, own.kind)],
+    expects: [{ exchanges: heardByMembers, of: 'the directory' }],
+  }),
   /** Calls and answers only. */
   caller: (): Role => ({ exchanges: [], queues: [], expects: [{ exchanges: [exchanges.m], of: 'the directory' }] }),
 };

@@ -1,4 +1,5 @@
 import { broker } from './broker.ts';
+import { chatCommands } from './chat/commands.ts';
 import { chord } from './chord.ts';
 import type { Command } from './command.ts';
 import { configAccounts } from './config-accounts.ts';
@@ -52,6 +53,7 @@ export const commands: readonly Command[] = [
   ringLeave,
   ringMenu,
   ...filesCommands,
+  ...chatCommands,
   status,
   health,
   configInit,

@@ -38,8 +38,9 @@ async function run(program: Program, argv: readonly string[], stop: AbortSignal,
   if (first === '--version' || first === '-V') return io.out(`warren ${program.version()}\n`);
   if (first === 'help') return help(program, rest, io);
   const group = program.commands.filter(({ name }) => name.startsWith(`${first} `));
-  if (group.length > 0 && (rest[0] === undefined || isHelp(rest[0]))) {
-    if (rest.length > 0) return io.out(formatOverview(group));
+  const alone = program.commands.find(({ name }) => name === first);
+  if (group.length > 0 && (rest[0] === undefined ? alone === undefined : isHelp(rest[0]))) {
+    if (rest.length > 0) return io.out((alone === undefined ? '' : `${formatHelp(alone)}\n`) + formatOverview(group));
     throw new Failure('CONFIG', `warren ${first} needs a second word: ${secondWords(first, group)}`);
   }
   const { command, behind } = find(program, argv);

@@ -16,6 +16,7 @@ export const commandNames = [
   'members',
   'member',
   'chord',
+  'chat',
   'ring',
   'files',
   'status',

@@ -16,8 +16,10 @@ const enrolling: readonly CommandName[] = ['invite', 'members'];
 const brokers: readonly CommandName[] = ['up', 'broker'];
 const edge: readonly CommandName[] = ['up', 'proxy'];
 const directories: readonly CommandName[] = ['up', 'directory'];
-const naming: readonly CommandName[] = ['naming'];
-const members: readonly CommandName[] = ['member', 'chord'];
+const naming: readonly CommandName[] = ['up', 'naming'];
+const members: readonly CommandName[] = ['member', 'chord', 'chat'];
+/** They host a chat's server. */
+const chatting: readonly CommandName[] = ['up', 'member', 'chat'];
 const sharing: readonly CommandName[] = ['member'];
 const work: readonly CommandName[] = ['up', 'proxy', 'worker'];
 
@@ -37,6 +39,17 @@ const zones: Format<readonly string[]> = {
     const names = list(domain).parse(raw);
     if (names.length === 0 || names.length > 100) throw new Error('must be 1 to 100 domains');
     return [...new Set(names)];
+  },
+  format: list(domain).format,
+};
+
+const chats: Format<readonly string[]> = {
+  parse(raw) {
+    const names = [...new Set(list(domain).parse(raw))];
+    // All of them are in the rights of each member.
+    if (names.length > 8 || names.join('').length > 256)
+      throw new Error('must be 8 names at most, of 256 letters together');
+    return names;
   },
   format: list(domain).format,
 };
@@ -335,6 +348,15 @@ export const settings = {
     doc: 'Time after which a peer that does not ping drops out.',
     commands: directories,
   }),
+  'directory.chats': setting(chats, ['backend.com'], {
+    doc: "The network's chats, by name: each member may speak in them.",
+    flag: { name: 'chat', value: 'NAME', repeatable: true },
+    commands: directories,
+  }),
+  'directory.chat_hosts': setting(list(text), [], {
+    doc: 'Accounts whose members may serve the chats, and so see what is said to them first; none: all.',
+    commands: directories,
+  }),
   'naming.host': setting(listenHost, '127.0.0.1', {
     doc: "Address of naming's REST, which is not encrypted: everybody who reaches it reads all names; over the broker it is reached in any case.",
     flag: { name: 'naming-host', value: 'ADDRESS' },
@@ -427,6 +449,55 @@ export const settings = {
     doc: "Port on 127.0.0.1 where the origin's own clients (gRPC service PServer, without encryption) are served: whoever has an account on this machine can use it. 0 is any free one; none: not served.",
     flag: { name: 'origin-port', value: 'PORT' },
     commands: sharing,
+  }),
+  'chat.name': setting(domain, 'backend.com', {
+    doc: "The chat that the member takes part in: one of the network's (directory.chats).",
+    flag: { name: 'server-uri', value: 'NAME' },
+    commands: chatting,
+  }),
+  'chat.found': setting(flag, true, {
+    defaultFor: { chat: false },
+    doc: 'Whether the member begins the chat where nobody has yet; with one that has begun it is a latent server like any other.',
+    flag: { name: 'found', value: '', isSwitch: true },
+    commands: chatting,
+  }),
+  'chat.min_n': setting(integer(0, 1_000), 0, {
+    doc: 'Members that have to be there before anybody talks, in a chat that this member begins.',
+    flag: { name: 'min-n', value: 'N' },
+    commands: chatting,
+  }),
+  'chat.migrate_every_ms': setting(duration(0, DAY), 30_000, {
+    doc: "How often the chat's server moves to a member chosen at random, while this one serves; 0: never.",
+    flag: { name: 'migrate-every', value: 'TIME' },
+    commands: chatting,
+  }),
+  'chat.dns_ip': setting(optional(listenHost), undefined, {
+    doc: "Where naming's REST is, to be told who serves, with chat.naming_token; none: naming is reached over the broker, as the member itself.",
+    flag: { name: 'chat-dns-ip', value: 'ADDRESS' },
+    commands: chatting,
+  }),
+  'chat.dns_port': setting(port, 8000, {
+    doc: 'Its port.',
+    flag: { name: 'chat-dns-port', value: 'PORT' },
+    commands: ['member', 'chat'],
+  }),
+  'chat.naming_token': setting(optional(text), undefined, {
+    doc: 'Who may write there (`naming/token` in its data directory); without it nothing is told.',
+    commands: chatting,
+    sensitive: 'password',
+  }),
+  'chat.history_bytes': setting(bytes(MiB, 1024 * GiB), GiB, {
+    doc: "Size of the chat's history on this machine, beyond which the oldest messages go.",
+    commands: chatting,
+  }),
+  'chat.history_ms': setting(duration(DAY, 10 * 365 * DAY), 365 * DAY, {
+    doc: 'Time after which a message leaves the history on this machine.',
+    commands: chatting,
+  }),
+  'chat.only': setting(flag, false, {
+    defaultFor: { chat: true },
+    doc: 'Whether the daemon hosts the chat and nothing else: no files, no ring.',
+    commands: members,
   }),
   'chord.only': setting(flag, false, {
     defaultFor: { chord: true },

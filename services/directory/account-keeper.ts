@@ -5,10 +5,21 @@ import { type BackoffBounds, backoffMs } from '../lib/backoff.ts';
 import { messageOf } from '../lib/failure.ts';
 import type { DirectoryStore } from './store.ts';
 
+export interface ChatRules {
+  /** The network's chats, by name. */
+  readonly chats: readonly string[];
+  /** Accounts whose members may serve them; none: all. */
+  readonly chatHosts: readonly string[];
+}
+
 /** What the broker is to know, by the store. @param now milliseconds since 1970 */
-export function desiredAccounts(store: DirectoryStore, now: number): AccountSpec[] {
+export function desiredAccounts(store: DirectoryStore, now: number, { chats, chatHosts }: ChatRules): AccountSpec[] {
+  const hostedBy = (username: string): readonly string[] =>
+    chatHosts.length === 0 || chatHosts.includes(username) ? chats : [];
   return [
-    ...store.members.brokerAccounts().map(({ id, brokerHash, services }) => memberAccount(id, brokerHash, services)),
+    ...store.members
+      .brokerAccounts()
+      .map(({ id, brokerHash, services, username }) => memberAccount(id, brokerHash, services, hostedBy(username))),
     ...store.invites.brokerAccounts(now).map(({ id, brokerHash }) => inviteAccount(id, brokerHash)),
   ];
 }

@@ -148,9 +148,9 @@ export function createDirectory(
       };
     },
 
-    async listMembers({ token, after }, caller) {
+    async listMembers({ token, after, username }, caller) {
       askerOf(token, caller);
-      return members.list(after);
+      return members.list(after, username);
     },
 
     async getMember({ token, memberId }, caller) {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { SharedFile } from '../../proto/gen/warren/directory/v1/files.ts';
-import { matchOf } from './search-words.ts';
+import { matchOf } from '../lib/search-words.ts';
 import { baseOf, typeOf } from './shared-file.ts';
 
 export interface Wanted {

@@ -11,7 +11,10 @@ import { startDirectory } from './service.ts';
 export const run: Run = async (config, stop, io) => {
   const { queueType } = config.broker;
   const warn = (line: string): void => io.err(`directory: ${line}\n`);
-  const bus = createBus({ urls: config.broker.url, name: 'warren directory', role: roles.directory(queueType) }, warn);
+  const bus = createBus(
+    { urls: config.broker.url, name: 'warren directory', role: roles.directory(queueType, config.directory.chats) },
+    warn,
+  );
   try {
     const directory = await startDirectory(
       { bus, now: () => Date.now(), clock: () => performance.now(), warn },

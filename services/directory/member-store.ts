@@ -35,6 +35,7 @@ export interface BrokerAccountRow {
   readonly id: MemberId;
   readonly brokerHash: string;
   readonly services: readonly string[];
+  readonly username: string;
 }
 
 // Foreign keys to accounts are not needed: accounts are switched off, never removed.
@@ -103,22 +104,25 @@ export class MemberStore {
     return row === undefined ? undefined : asMember(row);
   }
 
-  /** Those that were not revoked, by id. @param beginning of their ids @param after an id */
+  /** Those that were not revoked, by id. @param beginning of their ids @param after an id @param username of that account only */
   list({
     beginning = '',
     after = '',
+    username = '',
     limit = -1,
   }: {
     beginning?: string;
     after?: string;
+    username?: string;
     limit?: number;
   } = {}): MemberRow[] {
     const rows = this.#db
       .prepare(
         `SELECT * FROM members WHERE revoked_at IS NULL AND id > :after AND substr(id, 1, length(:beginning)) = :beginning
+           AND (:username = '' OR username = :username)
          ORDER BY id LIMIT :limit`,
       )
-      .all({ after, beginning, limit });
+      .all({ after, beginning, username, limit });
     return rows.map(asMember);
   }
 
@@ -208,7 +212,7 @@ export class MemberStore {
   }
 
   brokerAccounts(): BrokerAccountRow[] {
-    return this.listActive().map(({ id, brokerHash, services }) => ({ id, brokerHash, services }));
+    return this.listActive().map(({ id, brokerHash, services, username }) => ({ id, brokerHash, services, username }));
   }
 }
 

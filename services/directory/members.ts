@@ -37,7 +37,7 @@ export interface Members {
   renew(member: MemberRow): void;
   /** It says that it goes. */
   end(member: MemberRow): void;
-  list(after: string): { members: Member[]; next: string };
+  list(after: string, username: string): { members: Member[]; next: string };
   /** @throws CallFailure DIRECTORY_NO_MEMBER */
   get(memberId: string): Member;
   readonly membership: Handlers<typeof MembershipServiceDefinition>;
@@ -118,8 +118,8 @@ export function createMembers(
       presence.end(id);
       note(() => store.members.setActive(id, { since: 0, until: 0 }));
     },
-    list(after) {
-      const rows = store.members.list({ after, limit: pageSize + 1 });
+    list(after, username) {
+      const rows = store.members.list({ after, username, limit: pageSize + 1 });
       const page = rows.slice(0, pageSize);
       return { members: page.map(describe), next: rows.length > pageSize ? (page.at(-1)?.id ?? '') : '' };
     },

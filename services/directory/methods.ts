@@ -135,6 +135,11 @@ export const methods = {
         .max(64, 'must be at most 64 characters')
         .default('')
         .meta({ description: '`next` of the page before.' }),
+      username: z
+        .string()
+        .max(64, 'must be at most 64 characters')
+        .default('')
+        .meta({ description: 'Of this account only; empty: of all.' }),
     }),
     response: z.strictObject({
       members: z.array(member),

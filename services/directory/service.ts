@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { DirectoryServiceDefinition } from '../../proto/gen/warren/directory/v1/directory.ts';
 import { EnrolmentServiceDefinition } from '../../proto/gen/warren/directory/v1/enrolment.ts';
 import { MembershipServiceDefinition } from '../../proto/gen/warren/directory/v1/membership.ts';
+import type { AccountSpec } from '../bus/accounts/accounts.ts';
 import { createBrokerAccounts } from '../bus/accounts/management.ts';
 import type { Bus, Consumer } from '../bus/bus.ts';
 import { serveCalls } from '../bus/calls.ts';
@@ -54,6 +55,9 @@ export interface ServiceOptions extends DirectoryOptions {
   readonly accountsUrl?: string | readonly string[] | undefined;
   /** How long a member's certificate is good for. */
   readonly certificateDays?: number;
+  /** Chats of the network, and whose members may serve them (none: all). */
+  readonly chats?: readonly string[];
+  readonly chatHosts?: readonly string[];
 }
 
 export interface Directory {
@@ -96,6 +100,8 @@ export async function startDirectory(
     brokerUrls = [],
     accountsUrl,
     certificateDays = 90,
+    chats = [],
+    chatHosts = [],
     ...options
   }: ServiceOptions,
 ): Promise<Directory> {
@@ -109,7 +115,10 @@ export async function startDirectory(
     const store = new DirectoryStore(dir);
     ends.push(() => store.close());
     const authority = await keptAuthority(dir, now());
-    const keeper = accountsUrl === undefined ? undefined : keeperOf(accountsUrl, store, now, warn);
+    const keeper =
+      accountsUrl === undefined
+        ? undefined
+        : keeperOf(accountsUrl, () => desiredAccounts(store, now(), { chats, chatHosts }), warn);
     ends.push(() => keeper?.close());
     const attempts = new Attempts(clock);
     const presence = new Presence(clock, leaseMs);
@@ -207,12 +216,10 @@ export async function startDirectory(
 
 function keeperOf(
   url: string | readonly string[],
-  store: DirectoryStore,
-  now: () => number,
+  desired: () => AccountSpec[],
   warn: (line: string) => void,
 ): AccountKeeper {
-  const accounts = createBrokerAccounts(url);
-  return new AccountKeeper({ accounts, desired: () => desiredAccounts(store, now()), warn }, keeping);
+  return new AccountKeeper({ accounts: createBrokerAccounts(url), desired, warn }, keeping);
 }
 
 /** What a command or caller is told where no management API is known. */

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementResultingChanges, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from './failure.ts';
 
 /**
@@ -58,5 +58,27 @@ export function transaction<T>(database: DatabaseSync, act: () => T): T {
     // SQLite may have done it itself (https://www.sqlite.org/lang_transaction.html): a full disk, an I/O error.
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** The statements of one database, prepared once each. */
+export class Statements {
+  readonly database: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.database = database;
+  }
+
+  sql(text: string): StatementSync {
+    const known = this.#prepared.get(text);
+    if (known !== undefined) return known;
+    const statement = this.database.prepare(text);
+    this.#prepared.set(text, statement);
+    return statement;
+  }
+
+  run(text: string, ...values: SQLInputValue[] | [Record<string, SQLInputValue>]): StatementResultingChanges {
+    return this.sql(text).run(...(values as SQLInputValue[]));
   }
 }

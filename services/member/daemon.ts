@@ -38,6 +38,7 @@ import { ReachRecord } from './reach.ts';
 export interface DaemonNeeds {
   /** Of role `member`, with the member's broker account. Stays the caller's to close, after the daemon. */
   readonly bus: Bus;
+  readonly openBus: MemberHost['openBus'];
   readonly keys: MemberKeys;
   readonly directory: MemberHost['directory'];
   /** Whether the directory is reached over the bus. */
@@ -75,6 +76,8 @@ export interface Daemon {
   readonly port: number;
   readonly ownerPlace: string;
   readonly status: () => StatusResponse;
+  /** Resolves when it is called over the bus for the first time. */
+  readonly served: Promise<unknown>;
   /** The certificate has been renewed; from the next handshake on. */
   setCertificate(certificate: string): void;
   close(): Promise<void>;
@@ -206,6 +209,9 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
       const part = await start({
         ...{ id: keys.id, keys, account: certificate.account, name, bus, queueType: options.queueType },
         directory: directoryOfParts,
+        openBus: needs.openBus,
+        ...{ authorityCertificate, certificate: () => credentials.certificate },
+        isRevoked: member => revocations.isRevokedMember(member),
         ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => advertised, dataDir },
         ...{ now, clock, random, warn, log },
         ...{ session: memberSession, signal: ending.signal },
@@ -287,6 +293,7 @@ export async function startDaemon(needs: DaemonNeeds, options: DaemonOptions): P
     return {
       port: server.port,
       ownerPlace: endpoint.place,
+      served: calls.begun,
       status,
       setCertificate(pem) {
         certificate = certificateFacts(pem);

@@ -39,6 +39,7 @@ export const run: Run = async (config, stop, io) => {
       dataDir,
       ports: port === undefined ? usualPorts : [port],
       isRingOnly: config.chord.only,
+      chat: config.chat,
       ring: { ...config.chord, ports: config.chord.port === undefined ? usualRingPorts : [config.chord.port] },
     },
   );
@@ -47,7 +48,7 @@ export const run: Run = async (config, stop, io) => {
     io.out(`member ${shortId(id)} (${name}, account ${account}) serves members on port ${member.port}\n`);
     io.out(`its owner is served at ${member.ownerPlace}\n`);
     // Refused or not: the account may come back, and the owner is told why it is not up.
-    member.bus.ready(ending.signal).then(
+    member.ready(ending.signal).then(
       () => io.out('member is up\n'),
       () => {},
     );

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import { createBus } from '../bus/amqp-bus.ts';
 import type { Bus } from '../bus/bus.ts';
-import type { StartPart } from '../bus/hosted.ts';
+import type { MemberHost, StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
+import { type ChatOptions, startChat } from '../chat/chat.ts';
 import { type RingOptions, type RingPart, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
@@ -15,10 +16,15 @@ import {
 } from '../directory/client.ts';
 import { restDirectoryClient } from '../directory/rest-client.ts';
 import { withSession } from '../directory/rest-session.ts';
+import { dialable } from '../lib/dialable.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { certificateFacts } from '../lib/identity/certificate.ts';
 import type { MemberKeys } from '../lib/identity/keys.ts';
-import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { brokerAccountOf, type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { aborted } from '../lib/stop.ts';
+import { type NamingClient, namingClient } from '../naming/client.ts';
+import { keepRegistered } from '../naming/registration.ts';
+import { restNamingClient } from '../naming/rest-client.ts';
 import { startPeer } from '../peer/peer.ts';
 import { startDaemon } from './daemon.ts';
 import { claimHome, keepMembership, keptMemberKeys, type Membership, readMembership } from './home.ts';
@@ -45,6 +51,8 @@ export interface MemberOptions
   readonly ring: RingOptions;
   /** Nothing but the ring is hosted. */
   readonly isRingOnly?: boolean;
+  /** None: no chat. */
+  readonly chat?: Config['chat'];
   /** Where the broker is now, instead of where it was when the home joined: one that is private to this machine may move. */
   readonly brokerAt?: readonly string[];
 }
@@ -56,6 +64,8 @@ export interface Member {
   readonly port: number;
   readonly ownerPlace: string;
   readonly bus: Bus;
+  /** Resolves when there is a broker, and others can call this member over it. @throws Failure, as `Bus.ready` */
+  ready(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,8 +95,15 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     const { account } = certificateFacts(certificate);
     const name = options.name ?? hostname();
     const now = (): number => Date.now();
-    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role: roles.member() }, warn);
+    const role = roles.member({ account: brokerAccountOf(keys.id), kind: queueType });
+    const bus = createBus({ urls: brokerUrls, name: `warren member ${shortId(keys.id)}`, role }, warn);
     ends.push(() => bus.close());
+    const openBus: MemberHost['openBus'] = (purpose, { heartbeatSeconds }) =>
+      createBus({
+        urls: brokerUrls.map(url => withHeartbeat(url, heartbeatSeconds)),
+        name: `warren member ${shortId(keys.id)}, ${purpose}`,
+        role: roles.member(),
+      });
     const revocations = new Revocations({
       ...{ bus, authorityCertificate, directoryAccount, warn },
       known: await readRevocations(dataDir),
@@ -98,7 +115,7 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     });
     const daemon = await startDaemon(
       {
-        ...{ bus, keys, revocations, warn, log, now, onStop },
+        ...{ bus, openBus, keys, revocations, warn, log, now, onStop },
         directory: directoryOf(bus, membership, { keys, account }, options),
         isDirectoryOverBus: options.directoryUrl === undefined,
         parts: partsOf(options),
@@ -114,7 +131,12 @@ export async function startMember({ warn, log, onStop }: MemberNeeds, options: M
     revocations.start();
     const renewal = keepRenewed({ bus, dataDir, membership, now, warn }, daemon.setCertificate);
     ends.push(() => renewal.close());
-    return { id: keys.id, name, account, port: daemon.port, ownerPlace: daemon.ownerPlace, bus, close };
+    const { port, ownerPlace, served } = daemon;
+    const ready = async (signal: AbortSignal): Promise<void> => {
+      await bus.ready(signal);
+      await Promise.race([served, aborted(signal)]);
+    };
+    return { id: keys.id, name, account, port, ownerPlace, bus, ready, close };
   } catch (error) {
     await close();
     throw error;
@@ -126,7 +148,9 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: MemberOptions): StartPart[] {
+function partsOf({ ring, isRingOnly, share, originPort, locate = 'both', chat }: MemberOptions): StartPart[] {
+  const talks: StartPart[] = chat === undefined ? [] : [host => startChat(host, chatOptions(chat))];
+  if (chat?.only) return talks;
   const announcing = { announcementOf, deltasOf, snapshotOf };
   // They are started one after the other.
   const started = Promise.withResolvers<RingPart>();
@@ -137,7 +161,31 @@ function partsOf({ ring, isRingOnly, share, originPort, locate = 'both' }: Membe
   };
   const startFiles: StartPart = async host =>
     startPeer(host, { share, originPort, announcing, locate, ring: (await started.promise).providers });
-  return isRingOnly ? [startTheRing] : [startTheRing, startFiles];
+  return isRingOnly ? [startTheRing] : [startTheRing, startFiles, ...talks];
+}
+
+function chatOptions({
+  name,
+  found,
+  minN,
+  migrateEveryMs,
+  historyBytes,
+  historyMs,
+  ...naming
+}: Config['chat']): ChatOptions {
+  const { dnsIp, dnsPort, namingToken } = naming;
+  const client = ({ bus }: MemberHost): NamingClient =>
+    dnsIp === undefined ? namingClient(bus) : restNamingClient(`http://${dialable(dnsIp)}:${dnsPort}`, namingToken);
+  return {
+    ...{ name, minN, migrateEveryMs, historyBytes, historyMs, isFounder: found },
+    naming: { client, keepRegistered },
+  };
+}
+
+function withHeartbeat(url: string, seconds: number): string {
+  const own = new URL(url);
+  own.searchParams.set('heartbeat', String(seconds));
+  return own.href;
 }
 
 /** The same accounts, elsewhere. */

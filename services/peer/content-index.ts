@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { transaction } from '../lib/sqlite.ts';
+import { Statements, transaction } from '../lib/sqlite.ts';
 import { DurableCounter } from './durable-counter.ts';
-import { openIndexDatabase, Statements } from './index-database.ts';
+import { openIndexDatabase } from './index-database.ts';
 import { ManifestStore } from './manifest-store.ts';
 import { type ContentId, type ContentKind, type ManifestHead, partRootsOf } from './merkle.ts';
 import { sha256 } from './sha256.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { formatOf, openDatabase, otherFormat } from '../lib/sqlite.ts';
 
 const code = 'PEER_INDEX';
@@ -83,22 +83,4 @@ export function openIndexDatabase(dir: string, { readOnly = false } = {}): Datab
     database.exec(added);
   };
   return openDatabase(file, code, setUp, { readOnly }).database;
-}
-
-/** The statements of one database, prepared once each. */
-export class Statements {
-  readonly database: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
-
-  constructor(database: DatabaseSync) {
-    this.database = database;
-  }
-
-  sql(text: string): StatementSync {
-    const known = this.#prepared.get(text);
-    if (known !== undefined) return known;
-    const statement = this.database.prepare(text);
-    this.#prepared.set(text, statement);
-    return statement;
-  }
 }

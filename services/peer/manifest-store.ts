@@ -1,4 +1,4 @@
-import type { Statements } from './index-database.ts';
+import type { Statements } from '../lib/sqlite.ts';
 import { type ContentId, type ContentKind, contentIdOf, hashBytes, type ManifestHead, partPieces } from './merkle.ts';
 import { sha256 } from './sha256.ts';
 

@@ -9,6 +9,7 @@ import { brokerPlaces } from '../directory/broker-places.ts';
 import { startDirectory } from '../directory/service.ts';
 import { shortId } from '../lib/identity/member-id.ts';
 import { aborted } from '../lib/stop.ts';
+import { startNaming } from '../naming/service.ts';
 import { startProxy } from '../proxy/proxy.ts';
 import { startWorker } from '../worker/worker.ts';
 import { chooseBroker } from './choose-broker.ts';
@@ -20,7 +21,7 @@ const memberPort = 50_051;
 /** Ctrl-C must have ended everything, the broker included, within 5 s. */
 const drainMs = 1_000;
 
-/** `warren up`: broker, proxy, sample backends and their workers, directory, three members, all in this process (but for a broker of another kind). */
+/** `warren up`: broker, proxy, sample backends and their workers, directory, naming, three members that chat, all in this process (but for a broker of another kind). */
 export const run: Run = async (config, stop, io) => {
   const ends: (() => Promise<void>)[] = [];
   const dataDir = dataDirOf(config, io);
@@ -66,7 +67,7 @@ export const run: Run = async (config, stop, io) => {
 
     const directory = await startDirectory(
       {
-        bus: await bus('directory', roles.directory(queueType)),
+        bus: await bus('directory', roles.directory(queueType, config.directory.chats)),
         now: () => Date.now(),
         clock,
         warn: line => log(`directory: ${line}`),
@@ -81,9 +82,18 @@ export const run: Run = async (config, stop, io) => {
     );
     ends.push(() => directory.close());
 
+    const naming = await startNaming(
+      {
+        bus: await bus('naming', roles.naming(queueType)),
+        ...{ now: () => Date.now(), clock, random: () => Math.random(), warn: line => log(`naming: ${line}`) },
+      },
+      { ...config.naming, dataDir, queueType },
+    );
+    ends.push(() => naming.close());
+
     const members = await startMembers(
       { invite: username => directory.invite({ days: 1, services: [], username }), log, signal: stop },
-      { dataDir, brokerUrls: broker.urls, port: memberPort },
+      { dataDir, brokerUrls: broker.urls, port: memberPort, chat: config.chat },
     );
     ends.push(() => closeMembers(members));
 
@@ -93,6 +103,7 @@ export const run: Run = async (config, stop, io) => {
       ['admin', `http://localhost:${proxy.adminPort}/api/status (also /livez /readyz /metrics)`],
       ...demo.replicas.map(({ name, url }) => [name, `${url}, with a worker for service ${service}`]),
       ['directory', `${directory.url} (/openapi.json)`],
+      ['naming', `${naming.url} (/openapi.json); dig @127.0.0.1 -p ${naming.dnsPort} ${config.chat.name}`],
       ...members.map(({ name, dataDir: home, member }) => [
         name,
         `member ${shortId(member.id)}, gRPC on port ${member.port}; its home for --data: ${relative(io.cwd, home)}`,
@@ -101,6 +112,7 @@ export const run: Run = async (config, stop, io) => {
     for (const [what = '', where = ''] of rows) io.out(`  ${what.padEnd(10)} ${where}\n`);
     const [first] = members;
     const sample = 'rabbit-scale.wav';
+    if (first !== undefined) io.out(`  chat       warren chat --data ${relative(io.cwd, first.dataDir)}\n`);
     if (first !== undefined && (await isShared(members, sample, stop)))
       io.out(`  try        warren files get ${sample} --data ${relative(io.cwd, first.dataDir)}\n`);
     io.out('warren is up\n');

@@ -1,5 +1,6 @@
 import { join as joinPath } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
 import { directoryClient } from '../directory/client.ts';
 import { messageOf } from '../lib/failure.ts';
 import { readMembership } from '../member/home.ts';
@@ -19,6 +20,7 @@ export interface MembersOptions {
   readonly brokerUrls: readonly string[];
   /** Of the first one; 0: any. The others take the next that are free. */
   readonly port: number;
+  readonly chat: Config['chat'];
 }
 
 export interface SampleMember {
@@ -43,7 +45,7 @@ const pollMs = 50;
  */
 export async function startMembers(
   { invite, log, signal }: MembersNeeds,
-  { dataDir, brokerUrls, port }: MembersOptions,
+  { dataDir, brokerUrls, port, chat }: MembersOptions,
 ): Promise<SampleMember[]> {
   const started: SampleMember[] = [];
   try {
@@ -64,7 +66,7 @@ export async function startMembers(
       const member = await startMember(
         { warn: say, log: say, onStop: () => say('goes on: it ends with warren up') },
         {
-          ...{ dataDir: home, name, host: '127.0.0.1', advertise: [], brokerAt: brokerUrls },
+          ...{ dataDir: home, name, host: '127.0.0.1', advertise: [], brokerAt: brokerUrls, chat },
           ports: port === 0 ? [0] : Array.from({ length: 50 }, (_, next) => port + at + next),
           ring: {
             ...{ join: [], virtualNodes: 1, host: '127.0.0.1' },
@@ -73,7 +75,7 @@ export async function startMembers(
         },
       );
       started.push({ name, dataDir: home, member });
-      await member.bus.ready(signal);
+      await member.ready(signal);
     }
   } catch (error) {
     await closeMembers(started);

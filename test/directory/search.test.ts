@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FileCatalogue } from '../../services/directory/file-catalogue.ts';
-import { matchOf } from '../../services/directory/search-words.ts';
 import { typeOf } from '../../services/directory/shared-file.ts';
+import { matchOf } from '../../services/lib/search-words.ts';
 import { fileOf, idOf, indexInMemory } from './index-under-test.ts';
 
 const me = 'a'.repeat(64);

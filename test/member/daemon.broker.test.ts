@@ -84,7 +84,7 @@ test('tells its owner who it is and how it is', async () => {
     ...{
       advertised: [`127.0.0.1:${port}`],
       broker: { up: true, reason: '' },
-      parts: [{ name: 'ring' }, { name: 'files' }],
+      parts: [{ name: 'ring' }, { name: 'files' }, { name: 'chat' }],
       connectedMembers: 0,
     },
   });

@@ -91,7 +91,7 @@ test('two are active at the directory, with their addresses, stay over its resta
   const bus = createBus({ urls: [await memberUrl(b.home)], name: 'test', role: roles.member() });
   onTestFinished(() => bus.close(200));
   const active = async () => {
-    const { members } = await directoryClient(bus).listMembers({ token: '', after: '' });
+    const { members } = await directoryClient(bus).listMembers({ token: '', after: '', username: '' });
     return members.filter(each => each.activeForMs > 0).map(({ memberId, addresses }) => ({ memberId, addresses }));
   };
   const both = [

@@ -76,7 +76,20 @@ describe('the package', () => {
     const empty = await mkdtemp(join(home, 'empty-'));
     const name = basename(tarball);
     await copyFile(tarball, join(empty, name));
-    const flags = ['--port', '0', '--admin-port', '0', '--demo-ports', '0,0,0', '--directory-port', '0'];
+    const flags = [
+      '--port',
+      '0',
+      '--admin-port',
+      '0',
+      '--demo-ports',
+      '0,0,0',
+      '--directory-port',
+      '0',
+      '--naming-port',
+      '0',
+      '--dns-port',
+      '0',
+    ];
     // A group of its own: a signal must reach what npx starts as well, as Ctrl-C does.
     const child = spawn('npx', ['--yes', '--prefer-offline', `./${name}`, 'up', ...flags], {
       cwd: empty,

@@ -1,6 +1,6 @@
 import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { directoryEnrol, roles } from '../../services/bus/topology.ts';
+import { type Binding, chatIn, chatLog, directoryEnrol, roles } from '../../services/bus/topology.ts';
 import { randomHex } from '../../services/lib/random.ts';
 import { startBackend } from '../support/backend.ts';
 import { proxyConfig, proxyUnderTest, workerUnderTest } from '../support/system.ts';
@@ -25,20 +25,15 @@ import {
  */
 
 let network: Network;
-/** Has a grant for `web` and none for `shop`. */
+/** Has a grant for `web` and none for `shop`, may serve the chat `other.net` and not `room.net`. */
 let mallory: Person;
 let alice: Person;
 let invited: Person;
 
 beforeAll(async () => {
-  network = await startNetwork(['web', 'shop']);
-  [mallory, alice, invited] = [await network.addMember(['web']), await network.addMember(), await network.addInvite()];
-  const connection = await connect(network.broker.url);
-  const channel = await connection.createChannel();
-  await channel.assertExchange('chat.room', 'topic', { durable: true });
-  await channel.assertQueue('chat.room.in', { durable: true });
-  await channel.assertQueue('chat.room.log', { durable: true, arguments: { 'x-queue-type': 'stream' } });
-  await connection.close();
+  network = await startNetwork(['web', 'shop'], ['room.net', 'other.net']);
+  mallory = await network.addMember(['web'], ['other.net']);
+  [alice, invited] = [await network.addMember([], ['room.net']), await network.addInvite()];
   for (const who of [mallory, alice])
     expect(
       await tried(who, async c => {
@@ -172,15 +167,83 @@ describe('what is shared', () => {
 
 describe('a chat', () => {
   refused(403, [
-    ['to read its input without being its host', () => take('chat.room.in')],
-    ['to get from it', () => peek('chat.room.in')],
-    ['to purge it', () => c => c.purgeQueue('chat.room.in')],
-    ['to delete it', () => c => c.deleteQueue('chat.room.in')],
-    ['to append to its log', () => publish('', 'chat.room.log')],
-    ['to delete its log', () => c => c.deleteQueue('chat.room.log')],
-    ['to hear it', () => hear('chat.room', '#')],
+    ['to read its input without being its host', () => take('chat.room.net.in')],
+    ['to get from it', () => peek('chat.room.net.in')],
+    ['to purge it', () => c => c.purgeQueue('chat.room.net.in')],
+    ['to delete it', () => c => c.deleteQueue('chat.room.net.in')],
+    ['to declare it', () => c => c.assertQueue('chat.new.net.in', { durable: true })],
+    ['to append to its log', () => publish('chat', 'log.room.net')],
+    ['... past the exchange', () => publish('', 'chat.room.net.log')],
+    ['to delete its log', () => c => c.deleteQueue('chat.room.net.log')],
+    ['to delete the log of one that it may serve', () => c => c.deleteQueue('chat.other.net.log')],
+    ['to bind the input of one that it may serve', () => c => c.bindQueue('chat.other.net.in', 'chat', 'in.room.net')],
+    ['to unbind it', () => c => c.unbindQueue('chat.other.net.in', 'chat', 'in.other.net')],
+    ['to hear what is said to it', () => hear('chat', 'in.room.net')],
+    ['to hear what is appended', () => hear('chat', 'log.room.net')],
+    ['to hear all chats', () => hear('chat', '#')],
+    ['to say that it serves', () => publish('chat', 'beat.room.net')],
+    ['to be there as another', () => publish('chat', `live.${alice.id}.room.net`)],
+    ['to speak to many at once', () => publish('chat', 'in.*')],
+    ['to hear what servers tell each other', () => hear('m', `m.${alice.id}.chat`)],
   ]);
+  refused(406, [
+    ['to speak as another', () => publish('chat', 'in.room.net', { userId: alice.account })],
+    ['to append as another', () => publish('chat', 'log.other.net', { userId: alice.account })],
+  ]);
+  allowed([
+    ['to speak', () => publish('chat', 'in.room.net', { userId: mallory.account })],
+    ['to be there', () => publish('chat', `live.${mallory.id}.room.net`)],
+    ['to hear who serves', () => hear('chat', 'beat.room.net')],
+    ['to hear who is there', () => hear('chat', 'live.*.room.net')],
+    ['to read its log', () => prefetching('chat.room.net.log')],
+    ['to serve the one that it may', () => take('chat.other.net.in')],
+    ['to append to its log', () => publish('chat', 'log.other.net', { userId: mallory.account })],
+  ]);
+  test('refused: to tell a server anything, for who may serve no chat', async () => {
+    const guest = await network.addMember();
+    expect(await tried(guest, publish('m', `m.${alice.id}.chat`))).toBe(403);
+    expect(await tried(guest, publish('chat', 'in.room.net'))).toBe('allowed');
+    expect(await tried(mallory, publish('m', `m.${alice.id}.chat`))).toBe('allowed');
+  });
+  test('one that speaks, one that serves: both read in the log who said it and who wrote it', async () => {
+    const [server, client] = [busOf(alice, roles.member()), busOf(mallory, roles.member())];
+    const bindings = (): Binding[] => chatLog('room.net').bindings.slice();
+    const read: string[][] = [[], []];
+    for (const [at, bus] of [server, client].entries())
+      await bus.consume(
+        chatLog('room.net').queue,
+        ({ userId, body }) => {
+          read[at]?.push(`${userId}: ${body}`);
+          return 'ack';
+        },
+        { prefetch: 10, offset: 'first', bindings },
+      );
+    await server.consume(
+      chatIn('room.net', 'classic').queue,
+      async ({ userId, body }) => {
+        const entry = Buffer.from(`${userId} says ${body}`);
+        await server.publish({ type: 'warren.chat.v1.Entry', key: 'log.room.net', body: entry });
+        return 'ack' as const;
+      },
+      { prefetch: 1, bindings: () => chatIn('room.net', 'classic').bindings.slice() },
+    );
+    await client.publish({ type: 'warren.chat.v1.Input', key: 'in.room.net', body: Buffer.from('hello') });
+    const written = `${alice.account}: ${mallory.account} says hello`;
+    for (const lines of read)
+      await until(
+        () => lines,
+        seen => seen.includes(written),
+      );
+  });
 });
+
+/** A stream is consumed with a prefetch only. */
+function prefetching(queue: string): Act {
+  return async c => {
+    await c.prefetch(1);
+    await c.consume(queue, () => {});
+  };
+}
 
 describe('routing keys', () => {
   refused(403, [

@@ -28,12 +28,13 @@ export interface Network {
   readonly accounts: BrokerAccounts;
   readonly directory: Person;
   readonly proxy: Person;
-  addMember(services?: readonly string[]): Promise<Person>;
+  /** @param hosts chats that it may serve */
+  addMember(services?: readonly string[], hosts?: readonly string[], id?: MemberId): Promise<Person>;
   addInvite(): Promise<Person>;
   close(): Promise<void>;
 }
 
-export async function startNetwork(services: readonly string[]): Promise<Network> {
+export async function startNetwork(services: readonly string[], chats: readonly string[] = []): Promise<Network> {
   const broker = await ownBroker({ management: true });
   const accounts = createBrokerAccounts(broker.httpUrl ?? '');
   const add = async (id: string, make: (hash: string) => AccountSpec): Promise<Person> => {
@@ -50,7 +51,7 @@ export async function startNetwork(services: readonly string[]): Promise<Network
   const directory = await role('directory', rights.directory());
   const proxy = await role('proxy', rights.proxy());
   for (const [who, as] of [
-    [directory, roles.directory('classic')],
+    [directory, roles.directory('classic', chats)],
     [proxy, roles.proxy(services, 'classic')],
   ] as const) {
     const bus = createBus({ urls: [who.url], name: who.account, role: as });
@@ -62,9 +63,8 @@ export async function startNetwork(services: readonly string[]): Promise<Network
     accounts,
     directory,
     proxy,
-    addMember: (granted = []) => {
-      const id = randomHex(64) as MemberId;
-      return add(id, hash => memberAccount(id, hash, granted));
+    addMember: (granted = [], hosts = [], id = randomHex(64) as MemberId) => {
+      return add(id, hash => memberAccount(id, hash, granted, hosts));
     },
     addInvite: () => add('', hash => inviteAccount(randomHex(16), hash)),
     close: () => broker.close(),

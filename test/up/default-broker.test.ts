@@ -37,6 +37,7 @@ test('`warren up` brings its own broker, and says which; a worker of the same di
     '0,0,0',
     '--directory-port',
     '0',
+    ...['--naming-port', '0', '--dns-port', '0'],
     '--route',
     '/=web',
     '--route',

@@ -13,7 +13,20 @@ test('three members join by themselves, are there for each other, form a ring, a
   const broker = await ownBroker({ management: true });
   const dir = await temporaryDir();
   const at = ['--data', dir, '--broker', broker.url, '--broker-http', broker.httpUrl ?? ''];
-  const ports = ['--port', '0', '--admin-port', '0', '--demo-ports', '0,0,0', '--directory-port', '0'];
+  const ports = [
+    '--port',
+    '0',
+    '--admin-port',
+    '0',
+    '--demo-ports',
+    '0,0,0',
+    '--directory-port',
+    '0',
+    '--naming-port',
+    '0',
+    '--dns-port',
+    '0',
+  ];
   const up = (): Promise<WarrenProcess> => spawnWarren(['up', ...at, ...ports]);
   const members = async (): Promise<z.infer<typeof listed>> => {
     await using list = await spawnWarren(['members', 'list', '--json', ...at]);
@@ -58,7 +71,20 @@ test('without a way to make accounts on the broker, the rest is up, and one line
   const broker = await ownBroker();
   const dir = await temporaryDir();
   const at = ['--data', dir, '--broker', broker.url, '--broker-http', 'http://a:b@127.0.0.1:1'];
-  const ports = ['--port', '0', '--admin-port', '0', '--demo-ports', '0,0,0', '--directory-port', '0'];
+  const ports = [
+    '--port',
+    '0',
+    '--admin-port',
+    '0',
+    '--demo-ports',
+    '0,0,0',
+    '--directory-port',
+    '0',
+    '--naming-port',
+    '0',
+    '--dns-port',
+    '0',
+  ];
   await using warren = await spawnWarren(['up', ...at, ...ports]);
   await warren.line(/^warren is up$/);
   expect(warren.lines.filter(line => line.startsWith('there are no members here: '))).toHaveLength(1);

@@ -20,6 +20,7 @@ const up = (dir: string, ...more: string[]): Promise<WarrenProcess> =>
     '0,0,0',
     '--directory-port',
     '0',
+    ...['--naming-port', '0', '--dns-port', '0'],
     ...more,
   ]);
 

@@ -77,6 +77,9 @@ function hostOf(credentials: MemberCredentials): MemberHost {
       addresses: () => [],
       dataDir: data,
     },
+    ...{ authorityCertificate: credentials.authorityCertificate, certificate: () => credentials.certificate },
+    isRevoked: () => false,
+    openBus: () => bus,
     ...{ now: Date.now, clock, random: Math.random, warn: console.error, log: () => {} },
     signal: new AbortController().signal,
   };

@@ -6,9 +6,19 @@ import type { AccountSpec } from './accounts.ts';
 const memberLimits = { connections: 32, channels: 512 };
 const inviteLimits = { connections: 4, channels: 16 };
 
-/** @param services whose jobs it may take */
-export function memberAccount(id: MemberId, passwordHash: string, services: readonly string[]): AccountSpec {
-  return { name: brokerAccountOf(id), passwordHash, rights: rights.member(id, { services }), limits: memberLimits };
+/** @param services whose jobs it may take @param hosts chats that it may serve */
+export function memberAccount(
+  id: MemberId,
+  passwordHash: string,
+  services: readonly string[],
+  hosts: readonly string[] = [],
+): AccountSpec {
+  return {
+    name: brokerAccountOf(id),
+    passwordHash,
+    rights: rights.member(id, { services, hosts }),
+    limits: memberLimits,
+  };
 }
 
 /** @param id of the invite, of one word */

@@ -173,7 +173,7 @@ async function askDirectory(
     const members: ShownMember[] = [];
     let after = '';
     for (let page = 0; page < pageAtMost; page++) {
-      const { members: some, next } = await client.listMembers({ token: '', after }, ask);
+      const { members: some, next } = await client.listMembers({ token: '', after, username: '' }, ask);
       members.push(...some.map(shownMember));
       if (next === '') break;
       after = next;

@@ -26,7 +26,7 @@ test('logout takes the member off the active ones, over a restart too, and login
   const bus = createBus({ urls: [await memberUrl(home)], name: 'test', role: roles.member() });
   onTestFinished(() => bus.close(200));
   const isActive = async (): Promise<boolean> => {
-    const { members } = await directoryClient(bus).listMembers({ token: '', after: '' });
+    const { members } = await directoryClient(bus).listMembers({ token: '', after: '', username: '' });
     return members.some(({ activeForMs }) => activeForMs > 0);
   };
   const files = (...argv: string[]) => warren(['files', ...argv, '--data', home], { WARREN_USER_PASSWORD: password });

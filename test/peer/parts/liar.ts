@@ -50,7 +50,16 @@ export async function startLiar(network: Network, content: SampleContent, lies: 
   };
   const daemon = await startDaemon(
     {
-      ...{ bus, keys, revocations, warn, log: warn, now: () => Date.now(), clock: () => performance.now() },
+      ...{
+        bus,
+        openBus: () => bus,
+        keys,
+        revocations,
+        warn,
+        log: warn,
+        now: () => Date.now(),
+        clock: () => performance.now(),
+      },
       ...{ random: Math.random, onStop: warn, isDirectoryOverBus: true },
       directory: directoryClient(bus, directoryAccount === undefined ? {} : { from: directoryAccount }),
       parts: [

@@ -95,6 +95,8 @@ export interface ListMembersRequest {
   token: string;
   /** `next` of the page before; empty: the first page. */
   after: string;
+  /** Of this account only; empty: of all. */
+  username: string;
 }
 
 export interface ListMembersResponse {
@@ -828,7 +830,7 @@ export const ListPeersResponse: MessageFns<ListPeersResponse> = {
 };
 
 function createBaseListMembersRequest(): ListMembersRequest {
-  return { token: "", after: "" };
+  return { token: "", after: "", username: "" };
 }
 
 export const ListMembersRequest: MessageFns<ListMembersRequest> = {
@@ -838,6 +840,9 @@ export const ListMembersRequest: MessageFns<ListMembersRequest> = {
     }
     if (message.after !== "") {
       writer.uint32(18).string(message.after);
+    }
+    if (message.username !== "") {
+      writer.uint32(26).string(message.username);
     }
     return writer;
   },
@@ -871,6 +876,14 @@ export const ListMembersRequest: MessageFns<ListMembersRequest> = {
             message.after = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -890,6 +903,7 @@ export const ListMembersRequest: MessageFns<ListMembersRequest> = {
     const message = createBaseListMembersRequest();
     message.token = object.token ?? "";
     message.after = object.after ?? "";
+    message.username = object.username ?? "";
     return message;
   },
 };
