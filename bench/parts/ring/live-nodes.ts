@@ -43,6 +43,8 @@ async function startNode({ credentials, brokerUrl }: LiveNode, isDialled: boolea
   });
   const host: MemberHost = {
     ...{ id: keys.id, keys, account: 'bench', name: 'bench', bus, queueType: 'classic', dataDir: '' },
+    ...{ authorityCertificate: credentials.authorityCertificate, certificate: () => credentials.certificate },
+    ...{ isRevoked: () => false, openBus: () => bus },
     ...{ session: {} as MemberHost['session'], directory: { listPeers } as unknown as MemberHost['directory'] },
     ...{ dial: dialler.dial, identify: dialler.identify, addresses: () => addresses },
     ...{ now: Date.now, clock, random, warn: console.error, log: () => {}, signal: new AbortController().signal },
