@@ -17,6 +17,8 @@ export interface Project extends AsyncDisposable {
   readonly admin: string;
   /** The directory's REST. */
   readonly directory: string;
+  /** The port of naming's DNS. */
+  readonly dnsPort: number;
   readonly management: string;
   /** `docker compose ARGS` @returns what it printed on stdout */
   compose(...args: string[]): Promise<string>;
@@ -56,8 +58,8 @@ export async function composeProject({
 }: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
-  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
-  const [port, second, admin, amqp, management, prometheus, grafana, directory] = ports.map(String);
+  const ports = await Promise.all(Array.from({ length: 10 }, freePort));
+  const [port, second, admin, amqp, management, prometheus, grafana, directory, naming, dns] = ports.map(String);
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:WARREN|COMPOSE)_/.test(key));
   const env = {
     ...Object.fromEntries(inherited),
@@ -71,6 +73,8 @@ export async function composeProject({
     WARREN_PORT_2: second,
     WARREN_ADMIN_PORT: admin,
     WARREN_DIRECTORY_PORT: directory,
+    WARREN_NAMING_PORT: naming,
+    WARREN_DNS_PORT: dns,
     WARREN_AMQP_PORT: amqp,
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
@@ -94,6 +98,7 @@ export async function composeProject({
     urls: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${second}`],
     admin: `http://127.0.0.1:${admin}`,
     directory: `http://127.0.0.1:${directory}`,
+    dnsPort: Number(dns),
     management: `http://127.0.0.1:${management}`,
     compose,
     container,
