@@ -17,6 +17,8 @@ export interface Project extends AsyncDisposable {
   readonly admin: string;
   /** The directory's REST. */
   readonly directory: string;
+  /** The port of naming's DNS. */
+  readonly dnsPort: number;
   readonly management: string;
   /** REST of the ring's nodes, of the profile `chord`. */
   readonly nodos: readonly string[];
@@ -60,8 +62,9 @@ export async function composeProject({
 }: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
-  const ports = await Promise.all(Array.from({ length: 11 }, freePort));
-  const [port, second, admin, amqp, management, prometheus, grafana, directory, ...nodos] = ports.map(String);
+  const ports = await Promise.all(Array.from({ length: 13 }, freePort));
+  const [port, second, admin, amqp, management, prometheus, grafana, directory, naming, dns, ...nodos] =
+    ports.map(String);
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:WARREN|COMPOSE)_/.test(key));
   const env = {
     ...Object.fromEntries(inherited),
@@ -75,6 +78,8 @@ export async function composeProject({
     WARREN_PORT_2: second,
     WARREN_ADMIN_PORT: admin,
     WARREN_DIRECTORY_PORT: directory,
+    WARREN_NAMING_PORT: naming,
+    WARREN_DNS_PORT: dns,
     WARREN_AMQP_PORT: amqp,
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
@@ -100,6 +105,7 @@ export async function composeProject({
     urls: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${second}`],
     admin: `http://127.0.0.1:${admin}`,
     directory: `http://127.0.0.1:${directory}`,
+    dnsPort: Number(dns),
     management: `http://127.0.0.1:${management}`,
     nodos: nodos.map(nodo => `http://127.0.0.1:${nodo}`),
     compose: (...args) => composeWith('', ...args),
