@@ -356,7 +356,9 @@ describe('docker compose up', () => {
     await project.compose('down');
     console.log(`docker compose down: ${((performance.now() - stoppedAt) / 1000).toFixed(1)} s`);
     expect(
-      (await project.left()).filter(name => !/_(?:accounts-\w+|directory|naming|invite-\d|member-\d|rabbitmq)$/.test(name)),
+      (await project.left()).filter(
+        name => !/_(?:accounts-\w+|directory|naming|invite-\d|member-\d|rabbitmq)$/.test(name),
+      ),
     ).toEqual([]);
     await project.compose('up', '--detach');
     await until(messages, text => text.includes('"kept"'), 60_000);
