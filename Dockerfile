@@ -13,8 +13,9 @@ COPY services services
 RUN npm run --silent build
 # What the image has besides: made here, so that nothing runs in the image itself and one for another processor needs no emulator.
 RUN install -d -m 0700 /made/data /made/warren /made/warren/accounts /made/warren/accounts/broker \
-      /made/warren/accounts/proxy /made/warren/accounts/worker /made/warren/accounts/demo /made/warren/accounts/directory \
+      /made/warren/accounts/proxy /made/warren/accounts/worker /made/warren/accounts/demo /made/warren/accounts/directory /made/warren/accounts/naming \
       /made/warren/invite /made/warren/invites /made/warren/invites/1 /made/warren/invites/2 /made/warren/invites/3 \
+      /made/warren/invites/4 \
  && install -d /made/bin && ln -s /app/bin/warren.js /made/bin/warren
 
 # No dependency has a binary of its own.

@@ -12,7 +12,7 @@ const integration = ['test/**/*.broker.test.ts'];
 const once = process.env.WARREN_LONG ? [] : ['test/**/*.once.broker.test.ts'];
 // What is beyond the broker, and yet worth a real one: on the embedded one and the newest RabbitMQ that is here; by `test:long` on all.
 const beyond = [
-  'test/{directory,member,naming,chord}/**',
+  'test/{chat,chord,directory,member,naming}/**',
   'test/up/{members,status,up}.*',
   'test/proxy/{streams,websocket}.*',
 ];

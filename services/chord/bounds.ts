@@ -11,8 +11,10 @@ export const maxProviderValue = 1024;
 export const maxSignature = 128;
 /** Provider records for one file, at one node. */
 export const maxProviders = 64;
-/** Slots that one writer may fill at one node. */
+/** Values that one writer may have at one node. */
 export const maxSlotsOfWriter = 1024;
+/** Files that one member may say it has, at one node; in a small ring each node is told of all of them. */
+export const maxProvidedOfWriter = 16_384;
 /** Slots of one node. */
 export const maxSlots = 100_000;
 /** Octets of values of one node. */
@@ -23,8 +25,12 @@ export const maxLifeMs = 7 * 24 * 3_600_000;
 export const tombstoneLifeMs = 24 * 3_600_000;
 /** Of one `reconcile`, each way. */
 export const maxDigests = 512;
+/** Of one `storeAll`, which are provider records: with the longest values 80 KiB. */
+export const maxStored = 64;
 /** Of one `retrieve`: with the largest values 1 MiB. */
 export const maxRetrieved = 16;
+/** Of `Reconciled.claimants`. */
+export const maxClaimants = 8;
 /** Of `Route.closer`: enough to route around silent nodes without asking the same node again, even where half of them are dead. */
 export const maxCloser = 16;
 /** Of a successor list. */

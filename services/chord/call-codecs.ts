@@ -1,7 +1,12 @@
-import { type RingServiceDefinition, StoreStatus, type Way } from '../../proto/gen/warren/chord/v1/ring.ts';
+import {
+  type RingServiceDefinition,
+  type StoreResponse,
+  StoreStatus,
+  type Way,
+} from '../../proto/gen/warren/chord/v1/ring.ts';
 import type { RequestOf, ResponseOf } from '../lib/rpc/definition.ts';
 import type { AddressBook } from './address-book.ts';
-import { maxCloser, maxDigests, maxProviders, maxRetrieved, maxSuccessors } from './bounds.ts';
+import { maxClaimants, maxCloser, maxDigests, maxProviders, maxRetrieved, maxStored, maxSuccessors } from './bounds.ts';
 import type { RingCall, RingCalls } from './ports.ts';
 import type { StoreReply } from './record.ts';
 import {
@@ -101,16 +106,14 @@ export function createCodecs(book: AddressBook): Codecs {
         if (record === undefined) throw misshapen('there is no record');
         return { record: decodeRecord(record), asOwner };
       },
-      encodeReply: ({ status, reason = '' }) => ({ status: statuses[status], reason }),
-      decodeReply({ status, reason }) {
-        for (const [name, number] of Object.entries(statuses))
-          if (number === status)
-            return {
-              status: name as StoreReply['status'],
-              ...(reason === '' ? {} : { reason: reason.slice(0, maxReason) }),
-            };
-        throw misshapen('no such status');
-      },
+      encodeReply: encodeStored,
+      decodeReply: decodeStored,
+    },
+    storeAll: {
+      encodeRequest: ({ records, asOwner }, way) => ({ way, records: records.map(encodeRecord), asOwner }),
+      decodeRequest: ({ records, asOwner }) => ({ records: decodeAll(records, maxStored, decodeRecord), asOwner }),
+      encodeReply: ({ replies }) => ({ replies: replies.map(encodeStored) }),
+      decodeReply: ({ replies }) => ({ replies: decodeAll(replies, maxStored, decodeStored) }),
     },
     fetch: {
       encodeRequest: ({ key, kind }, way) => ({ way, key: encodeIdentifier(key), kind: encodeKind(kind) }),
@@ -122,20 +125,23 @@ export function createCodecs(book: AddressBook): Codecs {
       }),
     },
     reconcile: {
-      encodeRequest: ({ from, to, digests, isOwner }, way) => ({
+      encodeRequest: ({ from, to, digests, isOwner, isSettled }, way) => ({
         ...{ way, from: encodeIdentifier(from), to: encodeIdentifier(to) },
-        ...{ digests: digests.map(encodeDigest), isOwner },
+        ...{ digests: digests.map(encodeDigest), isOwner, isSettled },
       }),
-      decodeRequest: ({ from, to, digests, isOwner }) => ({
+      decodeRequest: ({ from, to, digests, isOwner, isSettled }) => ({
         ...{ from: decodeIdentifier(from), to: decodeIdentifier(to) },
-        ...{ digests: decodeAll(digests, maxDigests, decodeDigest), isOwner },
+        ...{ digests: decodeAll(digests, maxDigests, decodeDigest), isOwner, isSettled },
       }),
-      encodeReply: ({ wanted, newer, isCut }) => ({
-        ...{ wanted: wanted.map(encodeSlot), newer: newer.map(encodeDigest), isCut },
+      encodeReply: ({ wanted, newer, isCut, isFresh, claimants }) => ({
+        ...{ wanted: wanted.map(encodeSlot), newer: newer.map(encodeDigest), isCut, isFresh },
+        claimants: claimants.map(peer),
       }),
-      decodeReply: ({ wanted, newer, isCut }) => ({
+      decodeReply: ({ wanted, newer, isCut, isFresh, claimants }) => ({
         ...{ wanted: decodeAll(wanted, maxDigests, decodeSlot), newer: decodeAll(newer, maxDigests, decodeDigest) },
         isCut,
+        isFresh,
+        claimants: decodeAll(claimants, maxClaimants, decodePeer),
       }),
     },
     retrieve: {
@@ -145,4 +151,15 @@ export function createCodecs(book: AddressBook): Codecs {
       decodeReply: ({ records }) => ({ records: decodeAll(records, maxRetrieved, decodeRecord) }),
     },
   };
+}
+
+function encodeStored({ status, reason = '' }: StoreReply): StoreResponse {
+  return { status: statuses[status], reason };
+}
+
+function decodeStored({ status, reason }: StoreResponse): StoreReply {
+  for (const [name, number] of Object.entries(statuses))
+    if (number === status)
+      return { status: name as StoreReply['status'], ...(reason === '' ? {} : { reason: reason.slice(0, maxReason) }) };
+  throw misshapen('no such status');
 }

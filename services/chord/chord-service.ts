@@ -115,7 +115,11 @@ export function ownerHandlers({
         await providers.withdraw(fileId);
         return {};
       }),
-    providers: ({ fileId }) => inTurn(async () => ({ memberIds: await providers.providers(fileId) })),
+    providers: ({ fileId }) =>
+      inTurn(async () => {
+        const found = await providers.providers(fileId);
+        return { memberIds: found.map(({ memberId }) => memberId) };
+      }),
     leave: async () => {
       await leave();
       return {};

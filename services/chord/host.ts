@@ -2,9 +2,16 @@ import { type Identifier, isBetween } from './identifier.ts';
 import { maintain, type Rendezvous } from './maintenance.ts';
 import { ChordNode, isNodeCall } from './node.ts';
 import type { Peer } from './peer.ts';
-import type { RingCall, RingCalls, RingEvent, RingOptions, RingPorts } from './ports.ts';
+import {
+  isStorageCall,
+  type RingCall,
+  type RingCalls,
+  type RingEvent,
+  type RingOptions,
+  type RingPorts,
+} from './ports.ts';
 import { type RingSteps, zaveSteps } from './steps.ts';
-import { isStorageCall, RingStorage, type StorageOptions, type StoragePorts } from './storage.ts';
+import { RingStorage, type StorageOptions, type StoragePorts } from './storage.ts';
 
 export interface HostPorts extends Omit<RingPorts, 'transport'>, Omit<StoragePorts, 'clock' | 'random' | 'emit'> {
   /** Each virtual node calls in its own name. */

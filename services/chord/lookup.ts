@@ -134,3 +134,9 @@ export function hopsOf({ path }: Pick<Lookup, 'path'>): number {
 export function timeoutsOf({ path }: Pick<Lookup, 'path'>): number {
   return path.length - hopsOf({ path });
 }
+
+/** The node that named the owner, or another one that answered on the way last; none where the asker knew it by itself. */
+export function lastBefore({ owner, path }: Pick<Lookup, 'owner' | 'path'>): Peer[] {
+  const last = path.findLast(({ peer, isSilent }) => !isSilent && peer.id !== owner.id);
+  return last ? [last.peer] : [];
+}

@@ -33,12 +33,24 @@ export interface RingCalls {
 
   /** `asOwner`: the asker takes it for the owner of the key; it refuses with `not-owner` when it is not. */
   store: { request: { readonly record: RingRecord; readonly asOwner: boolean }; reply: StoreReply };
+  /** Several at once, at most `maxStored`; a reply for each, in their order. */
+  storeAll: {
+    request: { readonly records: readonly RingRecord[]; readonly asOwner: boolean };
+    reply: { readonly replies: readonly StoreReply[] };
+  };
   fetch: { request: { readonly key: Identifier; readonly kind: RingRecord['kind'] }; reply: Fetched };
   reconcile: { request: Reconcile; reply: Reconciled };
   retrieve: { request: { readonly slots: readonly Slot[] }; reply: { readonly records: readonly RingRecord[] } };
 }
 
 export type RingCall = keyof RingCalls;
+
+/** Calls that a node's storage answers; the others the node itself. */
+export type StorageCall = 'store' | 'storeAll' | 'fetch' | 'reconcile' | 'retrieve';
+
+export function isStorageCall(call: RingCall): call is StorageCall {
+  return ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'].includes(call);
+}
 
 export interface Fetched {
   /** Tombstones included. */
@@ -58,6 +70,8 @@ export interface Reconcile {
   readonly digests: readonly Digest[];
   /** The asker owns the arc, as far as it knows: then the receiver does not. */
   readonly isOwner: boolean;
+  /** And it has learnt what the others know of it (`RingStorage`): whoever lacks nothing of it afterwards is a holder that can be asked. */
+  readonly isSettled: boolean;
 }
 
 export interface Reconciled {
@@ -67,6 +81,13 @@ export interface Reconciled {
   readonly newer: readonly Digest[];
   /** There is more that is newer: ask again once you have these. */
   readonly isCut: boolean;
+  /** The receiver has not yet been told what there is on the arc: that it has nothing newer says nothing. */
+  readonly isFresh: boolean;
+  /**
+   * Other nodes between the arc's beginning and the receiver that lately said that they own something: whoever does not know them is not where it
+   * takes itself to be. At most `maxClaimants`.
+   */
+  readonly claimants: readonly Peer[];
 }
 
 /** How a node reaches others. */

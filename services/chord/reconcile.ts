@@ -1,16 +1,11 @@
+import type { Arc } from './arc.ts';
 import type { Ask } from './ask.ts';
-import { maxDigests, maxRetrieved } from './bounds.ts';
+import { maxClaimants, maxDigests, maxRetrieved } from './bounds.ts';
 import type { Identifier } from './identifier.ts';
 import type { Peer } from './peer.ts';
 import type { Reconcile, Reconciled } from './ports.ts';
 import { type Digest, isHigher, keyOfSlot, type RingRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
-
-/** An arc of the circle, `from` excluded, `to` included. */
-export interface Arc {
-  readonly from: Identifier;
-  readonly to: Identifier;
-}
 
 export interface ReconcileContext {
   readonly ask: Ask;
@@ -24,8 +19,21 @@ export interface ReconcileContext {
 export interface Claim extends Arc {
   /** This node owns it. */
   readonly isOwner: boolean;
+  /** And has learnt what others know of it. */
+  readonly isSettled?: boolean;
   /** Take nothing from the other: this node will not keep the arc. */
   readonly isGivenAway?: boolean;
+  /** Give nothing to the other: it holds no copies of the arc. */
+  readonly isOnlyTaken?: boolean;
+}
+
+export interface Compared {
+  /** Records that went to the other, and that it would not take. */
+  readonly sent: number;
+  readonly refused: number;
+  /** See `Reconciled`. */
+  readonly isFresh: boolean;
+  readonly claimants: readonly Peer[];
 }
 
 interface Page extends Arc {
@@ -53,21 +61,26 @@ function pagesOf({ from, to }: Arc, digests: readonly (Digest & { readonly key: 
 
 /**
  * Makes one other holder and this one have the same on an arc, the highest version of everything.
- * @returns undefined when it fell silent; else how many records went to it, and what it would not take
+ * @returns undefined when it fell silent
  */
 export async function reconcile(
   { ask, store, now, take }: ReconcileContext,
   other: Peer,
   arc: Claim,
-): Promise<{ sent: number; refused: number } | undefined> {
+): Promise<Compared | undefined> {
+  const { isOwner, isSettled = false } = arc;
+  const claimants = new Map<Identifier, Peer>();
+  let isFresh = false;
   let sent = 0;
   let refused = 0;
   for (const { from, to, digests } of pagesOf(arc, store.on(arc.from, arc.to, now()))) {
     for (let left = maxRounds; ; left--) {
       const ours = left === maxRounds ? digests : store.on(from, to, now()).slice(0, maxDigests);
       const page = ours.map(({ slot, counter, writer }) => ({ slot, counter, writer }));
-      const reply = await ask(other, 'reconcile', { from, to, digests: page, isOwner: arc.isOwner });
+      const reply = await ask(other, 'reconcile', { from, to, digests: page, isOwner, isSettled });
       if (!reply) return undefined;
+      isFresh ||= reply.isFresh;
+      for (const claimant of reply.claimants.slice(0, maxClaimants)) claimants.set(claimant.id, claimant);
       const newer = arc.isGivenAway ? [] : reply.newer.slice(0, maxDigests);
       for (let at = 0; at < newer.length; at += maxRetrieved) {
         const slots = newer.slice(at, at + maxRetrieved).map(({ slot }) => slot);
@@ -75,7 +88,7 @@ export async function reconcile(
         if (!got) return undefined;
         for (const record of got.records.slice(0, maxRetrieved)) take(record);
       }
-      for (const slot of reply.wanted.slice(0, maxDigests)) {
+      for (const slot of arc.isOnlyTaken ? [] : reply.wanted.slice(0, maxDigests)) {
         const record = store.get(slot, now());
         if (!record) continue;
         const stored = await ask(other, 'store', { record, asOwner: false });
@@ -86,14 +99,18 @@ export async function reconcile(
       if (!reply.isCut || arc.isGivenAway || left <= 1) break;
     }
   }
-  return { sent, refused };
+  return { sent, refused, isFresh, claimants: [...claimants.values()] };
 }
 
 /** Of one page: the other may have this many times more than fits into one answer. */
 const maxRounds = 8;
 
 /** The other side of it. */
-export function compare(store: RecordStore, { from, to, digests }: Reconcile, now: number): Reconciled {
+export function compare(
+  store: RecordStore,
+  { from, to, digests }: Pick<Reconcile, 'from' | 'to' | 'digests'>,
+  now: number,
+): Pick<Reconciled, 'wanted' | 'newer' | 'isCut'> {
   const theirs = new Map(digests.slice(0, maxDigests).map(digest => [digest.slot, digest]));
   const newer: Digest[] = [];
   let isCut = false;

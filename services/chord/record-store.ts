@@ -1,5 +1,5 @@
-import { maxOctets, maxProviders, maxSlots, maxSlotsOfWriter } from './bounds.ts';
-import { distance, type Identifier, isUpTo } from './identifier.ts';
+import { maxOctets, maxProvidedOfWriter, maxProviders, maxSlots, maxSlotsOfWriter } from './bounds.ts';
+import type { Identifier } from './identifier.ts';
 import { type Digest, isHigher, type RingRecord, type Slot, type StoreReply, slotOf } from './record.ts';
 
 interface Held {
@@ -12,18 +12,24 @@ interface Held {
 export interface StoreBounds {
   readonly maxSlots: number;
   readonly maxSlotsOfWriter: number;
+  readonly maxProvidedOfWriter: number;
   readonly maxProviders: number;
   readonly maxOctets: number;
 }
 
-export const storeBounds: StoreBounds = { maxSlots, maxSlotsOfWriter, maxProviders, maxOctets };
+export const storeBounds: StoreBounds = {
+  ...{ maxSlots, maxSlotsOfWriter, maxProvidedOfWriter, maxProviders, maxOctets },
+};
 
 /** The records of one node, in memory: the highest version for each slot, until its life ends. */
 export class RecordStore {
   readonly #bounds: StoreBounds;
   readonly #held = new Map<Slot, Held>();
   readonly #byKey = new Map<Identifier, Set<Slot>>();
+  /** By `countedAs`. */
   readonly #slotsOfWriter = new Map<string, number>();
+  /** The keys in order, until one comes or goes. */
+  #sorted: Identifier[] | undefined;
   #octets = 0;
 
   constructor(bounds: StoreBounds = storeBounds) {
@@ -44,12 +50,16 @@ export class RecordStore {
     if (old && !isHigher(record, old.record)) return { status: 'superseded' };
     const reason = this.#overBound(record, old);
     if (reason !== undefined) return { status: 'refused', reason };
-    if (old) this.#remove(old);
+    if (old) this.#uncount(old);
     this.#held.set(slot, { record, slot, expiresAt: now + record.leftMs });
     const slots = this.#byKey.get(record.key);
     if (slots) slots.add(slot);
-    else this.#byKey.set(record.key, new Set([slot]));
-    this.#slotsOfWriter.set(record.writer, (this.#slotsOfWriter.get(record.writer) ?? 0) + 1);
+    else {
+      this.#byKey.set(record.key, new Set([slot]));
+      this.#sorted = undefined;
+    }
+    const counted = countedAs(record);
+    this.#slotsOfWriter.set(counted, (this.#slotsOfWriter.get(counted) ?? 0) + 1);
     this.#octets += record.value?.length ?? 0;
     return { status: 'stored' };
   }
@@ -72,14 +82,8 @@ export class RecordStore {
 
   /** Which versions lie on an arc, `from` excluded and `to` included, in order of their keys. */
   on(from: Identifier, to: Identifier, now: number): (Digest & { readonly key: Identifier })[] {
-    const keys: Identifier[] = [];
-    for (const key of this.#byKey.keys()) if (isUpTo(from, key, to)) keys.push(key);
-    // The key at `from` itself, on the whole circle, is the last.
-    const far = (key: Identifier): bigint => (key === from ? -1n : distance(from, key));
-    keys.sort((one, other) => (far(one) < far(other) ? -1 : 1));
-    if (keys[0] === from) keys.push(keys.shift() as Identifier);
     const found: (Digest & { readonly key: Identifier })[] = [];
-    for (const key of keys) {
+    for (const key of this.#keysOn(from, to)) {
       for (const slot of this.#byKey.get(key) ?? []) {
         const held = this.#get(slot, now);
         if (held) found.push({ slot, key, counter: held.record.counter, writer: held.record.writer });
@@ -109,7 +113,16 @@ export class RecordStore {
     this.#held.clear();
     this.#byKey.clear();
     this.#slotsOfWriter.clear();
+    this.#sorted = undefined;
     this.#octets = 0;
+  }
+
+  #keysOn(from: Identifier, to: Identifier): Identifier[] {
+    this.#sorted ??= [...this.#byKey.keys()].sort((one, other) => (one < other ? -1 : 1));
+    const first = firstAbove(this.#sorted, from);
+    const end = firstAbove(this.#sorted, to);
+    // Past the end of the circle and on from its beginning; all around where both are the same.
+    return from < to ? this.#sorted.slice(first, end) : [...this.#sorted.slice(first), ...this.#sorted.slice(0, end)];
   }
 
   #get(slot: Slot, now: number): Held | undefined {
@@ -120,11 +133,12 @@ export class RecordStore {
   }
 
   #overBound(record: RingRecord, old: Held | undefined): string | undefined {
-    const { maxSlots, maxSlotsOfWriter, maxProviders, maxOctets } = this.#bounds;
+    const { maxSlots, maxProviders, maxOctets } = this.#bounds;
+    const mostOfWriter = record.kind === 'value' ? this.#bounds.maxSlotsOfWriter : this.#bounds.maxProvidedOfWriter;
     if (!old && this.#held.size >= maxSlots) return 'this node keeps as many records as it may';
     const isNewForWriter = old?.record.writer !== record.writer;
-    if (isNewForWriter && (this.#slotsOfWriter.get(record.writer) ?? 0) >= maxSlotsOfWriter)
-      return `this node keeps ${maxSlotsOfWriter} records of this writer already`;
+    if (isNewForWriter && (this.#slotsOfWriter.get(countedAs(record)) ?? 0) >= mostOfWriter)
+      return `this node keeps ${mostOfWriter} records of this writer already`;
     const growth = (record.value?.length ?? 0) - (old?.record.value?.length ?? 0);
     if (growth > 0 && this.#octets + growth > maxOctets) return 'this node keeps as many octets as it may';
     if (!old && record.kind === 'provider') {
@@ -135,14 +149,38 @@ export class RecordStore {
     return undefined;
   }
 
-  #remove({ record, slot }: Held): void {
+  #remove(held: Held): void {
+    const { record, slot } = held;
     this.#held.delete(slot);
     const slots = this.#byKey.get(record.key);
     slots?.delete(slot);
-    if (slots?.size === 0) this.#byKey.delete(record.key);
-    const left = (this.#slotsOfWriter.get(record.writer) ?? 1) - 1;
-    if (left === 0) this.#slotsOfWriter.delete(record.writer);
-    else this.#slotsOfWriter.set(record.writer, left);
+    if (slots?.size === 0) {
+      this.#byKey.delete(record.key);
+      this.#sorted = undefined;
+    }
+    this.#uncount(held);
+  }
+
+  #uncount({ record }: Held): void {
+    const counted = countedAs(record);
+    const left = (this.#slotsOfWriter.get(counted) ?? 1) - 1;
+    if (left === 0) this.#slotsOfWriter.delete(counted);
+    else this.#slotsOfWriter.set(counted, left);
     this.#octets -= record.value?.length ?? 0;
   }
+}
+
+function countedAs({ kind, writer }: Pick<RingRecord, 'kind' | 'writer'>): string {
+  return `${kind} ${writer}`;
+}
+
+/** Where in a sorted list the first lies that is greater; its length if there is none. */
+function firstAbove(sorted: readonly Identifier[], key: Identifier): number {
+  let end = sorted.length;
+  for (let low = 0; low < end; ) {
+    const middle = (low + end) >>> 1;
+    if ((sorted[middle] as Identifier) <= key) low = middle + 1;
+    else end = middle;
+  }
+  return end;
 }

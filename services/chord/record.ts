@@ -45,6 +45,11 @@ export interface StoreReply {
   readonly reason?: string;
 }
 
+/** It is there, or a higher version is. */
+export function isKept(reply: StoreReply | undefined): boolean {
+  return reply?.status === 'stored' || reply?.status === 'superseded';
+}
+
 export function slotOf({ kind, key, writer }: Pick<RingRecord, 'kind' | 'key' | 'writer'>): Slot {
   return kind === 'value' ? `v:${formatIdentifier(key)}` : `p:${formatIdentifier(key)}:${writer}`;
 }

@@ -1,12 +1,15 @@
+import { type Arc, ArcSet } from './arc.ts';
+import { maxClaimants } from './bounds.ts';
 import { type Holders, holdersOf } from './holders.ts';
-import { type Identifier, identifier, isBetween, isUpTo } from './identifier.ts';
+import { distance, type Identifier, identifier, isBetween, isUpTo } from './identifier.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
-import type { Reconcile, RingClock, RingEvent, RingOptions } from './ports.ts';
-import { type Arc, type Claim, reconcile } from './reconcile.ts';
+import type { Reconcile, Reconciled, RingClock, RingEvent, RingOptions } from './ports.ts';
+import { type Claim, type Compared, reconcile } from './reconcile.ts';
 import type { RingRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
+import { maintenanceTries } from './steps.ts';
 
 interface RepairPorts {
   readonly clock: RingClock;
@@ -14,6 +17,9 @@ interface RepairPorts {
   readonly emit?: (event: RingEvent) => void;
 }
 
+/** How long it counts that somebody said it owns something, in periods between comparisons. */
+const claimPeriods = 4;
+const claimsRemembered = 64;
 /** After a change of neighbours: others may follow. */
 const soonMs = 50;
 
@@ -31,6 +37,11 @@ export class Repair {
   /** What it owns and has compared with all other holders since it owns it. */
   #settled: Arc | undefined;
   #settledIn = -1;
+  /** What a settled owner has told it all of, or was told of as one; of the arcs that it holds copies of. */
+  readonly #told = new ArcSet();
+  /** Who lately said that it owns something. */
+  readonly #claims = new Map<Identifier, { peer: Peer; at: number }>();
+  #toldIn = -1;
   #running: Promise<void> | undefined;
   #isDue = false;
   #cancelSoon: (() => void) | undefined;
@@ -82,10 +93,47 @@ export class Repair {
   }
 
   /** Somebody compares with us. What it owns we do not, and should we own it again we must first learn what it took meanwhile. */
-  heard({ isOwner }: Reconcile, from: Peer): void {
-    if (!isOwner) return;
-    this.#cut(from.id);
-    this.#node.answer('notify', {}, from);
+  heard(
+    { from: low, to, isOwner, isSettled }: Reconcile,
+    from: Peer,
+    { wanted, isCut }: Pick<Reconciled, 'wanted' | 'isCut'>,
+  ): Pick<Reconciled, 'isFresh' | 'claimants'> {
+    if (isOwner) {
+      this.#claimed(from);
+      this.#cut(from.id);
+      this.#node.answer('notify', {}, from);
+      if (isSettled && wanted.length === 0 && !isCut) this.#wasTold({ from: low, to });
+    }
+    const isFresh = this.#toldIn !== this.#node.era || !this.#told.covers({ from: low, to });
+    return { isFresh, claimants: this.#claimantsBetween(low, from) };
+  }
+
+  #claimed(peer: Peer): void {
+    this.#claims.delete(peer.id);
+    this.#claims.set(peer.id, { peer, at: this.#ports.clock.now() });
+    for (const oldest of this.#claims.keys()) {
+      if (this.#claims.size <= claimsRemembered) break;
+      this.#claims.delete(oldest);
+    }
+  }
+
+  /** The nearest to us first. */
+  #claimantsBetween(low: Identifier, asker: Peer): Peer[] {
+    const self = this.#node.self.id;
+    const since = this.#ports.clock.now() - claimPeriods * this.#options.repairMs;
+    const found: Peer[] = [];
+    for (const { peer, at } of this.#claims.values())
+      if (at >= since && peer.id !== asker.id && isBetween(low, peer.id, self)) found.push(peer);
+    return found
+      .sort((one, other) => (distance(one.id, self) < distance(other.id, self) ? -1 : 1))
+      .slice(0, maxClaimants);
+  }
+
+  #wasTold(arc: Arc): void {
+    const { era } = this.#node;
+    if (this.#toldIn !== era) this.#told.clear();
+    this.#toldIn = era;
+    this.#told.add(arc);
   }
 
   /** What the node owns goes to those who will hold it. */
@@ -122,14 +170,48 @@ export class Repair {
     const { predecessor, successors } = neighbours;
     const isAlone = successors[0]?.id === self.id;
     if (!predecessor && !isAlone) return;
+    const { k, r } = this.#options;
     const arc = { from: predecessor?.id ?? self.id, to: self.id, isOwner: true };
-    const { peers, isWhole: areKnown } = this.#holders(this.#options.k);
-    let isWhole = areKnown;
-    for (const other of peers.slice(1)) if (!(await this.#reconcile(other, arc))) isWhole = false;
+    const isSettled = this.#settledIn === era && this.#settled?.from === arc.from;
+    const fresh: Peer[] = [];
+    let { isWhole } = this.#holders(k);
+    let holders = 0;
+    let learnt = 0;
+    const claimants = new Map<Identifier, Peer>();
+    // Holders that have come lately know nothing yet: those behind them may.
+    for (const other of this.#holders(r + 1).peers.slice(1)) {
+      const isHolder = holders < k - 1;
+      if (!isHolder && (isSettled || learnt >= k - 1)) break;
+      const found = await this.#reconcile(other, { ...arc, isSettled, isOnlyTaken: !isHolder });
+      if (found) {
+        for (const claimant of found.claimants) claimants.set(claimant.id, claimant);
+        if (isHolder) holders++;
+        if (!found.isFresh) learnt++;
+        else if (isHolder) fresh.push(other);
+      }
+      // One that died is no holder, and the next one is; the list will be without it soon.
+      else if (await this.#node.ask(other, 'ping', {}, maintenanceTries)) isWhole = false;
+    }
+    for (const { id } of successors) claimants.delete(id);
+    for (const claimant of claimants.values()) if (!(await this.#isAgreed(claimant, arc))) isWhole = false;
     const now = this.#node.neighbours;
     if (!isWhole || this.#node.era !== era || now.predecessor?.id !== predecessor?.id) return;
     this.#settled = arc;
     this.#settledIn = era;
+    this.#wasTold(arc);
+    for (const other of fresh) await this.#reconcile(other, { ...arc, isSettled: true });
+  }
+
+  /**
+   * Somebody near owns something, and we do not know it. When it lives our predecessor is it, or our list is to be made anew, before we may say
+   * that we know what there is.
+   */
+  async #isAgreed(claimant: Peer, { from, to }: Arc): Promise<boolean> {
+    if (!(await this.#node.ask(claimant, 'ping', {}, maintenanceTries))) return true;
+    if (!this.#node.isMember) return false;
+    if (isBetween(from, claimant.id, to)) this.#node.answer('notify', {}, claimant);
+    else this.#node.nudge();
+    return false;
   }
 
   /** Keys that others own, arc after arc. */
@@ -163,6 +245,7 @@ export class Repair {
     }
     if (holders.length < this.#options.k) return;
     for (const digest of before) this.#store.forget(digest);
+    this.#told.clear();
     emit?.({ type: 'moved-keys', node: this.#node.self, count: before.length });
   }
 
@@ -171,7 +254,7 @@ export class Repair {
     return holdersOf({ owner: self, successors: neighbours.successors }, { k, r: this.#options.r });
   }
 
-  #reconcile(other: Peer, arc: Claim): Promise<{ sent: number; refused: number } | undefined> {
+  #reconcile(other: Peer, arc: Claim): Promise<Compared | undefined> {
     const { ask } = this.#node;
     return reconcile({ ask, store: this.#store, now: this.#ports.clock.now, take: this.#take }, other, arc);
   }

@@ -38,6 +38,7 @@ export function serveRing(answer: Answer, codecs: Codecs, book: AddressBook): Se
     notify: handlerOf('notify'),
     nudge: handlerOf('nudge'),
     store: handlerOf('store'),
+    storeAll: handlerOf('storeAll'),
     fetch: handlerOf('fetch'),
     reconcile: handlerOf('reconcile'),
     retrieve: handlerOf('retrieve'),

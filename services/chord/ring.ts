@@ -84,6 +84,7 @@ export async function startRing(
     transportOf: ways.transportOf,
     clock: clockOf(host),
     random: host.random,
+    firstCounter: host.now(),
     writer: id,
     sign: record => ({ publicKey: keys.publicKey, signature: signAs(keys, recordContext, signedOctets(record)) }),
     isAuthentic: record =>
@@ -137,7 +138,7 @@ export async function startRing(
     codecs,
     book,
   );
-  const providers = providersOn(ring.first.storage);
+  const providers = providersOn(ring.first, book);
   const owner = metrics.measure(
     ownerHandlers({ ring, book, ways, changes, providers, leave, view, ending: ending.signal }),
   );

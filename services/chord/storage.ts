@@ -2,20 +2,22 @@ import { Failure } from '../lib/failure.ts';
 import {
   maxLifeMs,
   maxProviders,
-  maxProviderValue,
   maxRetrieved,
+  maxStored,
   maxValue,
   problemOfRecord,
   tombstoneLifeMs,
 } from './bounds.ts';
 import { gather, type Holders, holdersOf } from './holders.ts';
 import type { Identifier } from './identifier.ts';
+import { lastBefore } from './lookup.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
-import type { Fetched, RingCall, RingCalls, RingClock, RingEvent, RingOptions } from './ports.ts';
+import type { Fetched, RingCalls, RingClock, RingEvent, RingOptions, StorageCall } from './ports.ts';
+import { Publisher } from './publisher.ts';
 import { compare } from './reconcile.ts';
-import { isHigher, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
+import { isHigher, isKept, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
 import { RecordStore, type StoreBounds } from './record-store.ts';
 import { Repair } from './repair.ts';
 
@@ -30,6 +32,8 @@ export interface StoragePorts {
   /** Whether the public key is the writer's (its hash is the id), and the signature is over `signedOctets`. */
   readonly isAuthentic: (record: RingRecord) => boolean;
   readonly emit?: (event: RingEvent) => void;
+  /** See `PublisherNeeds`; 0 unless told. */
+  readonly firstCounter?: number;
 }
 
 export interface StorageOptions extends Pick<RingOptions, 'k' | 'r' | 'repairMs'> {
@@ -49,9 +53,6 @@ export interface Value {
   readonly counter: number;
 }
 
-/** Calls that a node's storage answers. */
-export type StorageCall = 'store' | 'fetch' | 'reconcile' | 'retrieve';
-
 const backoffMs = 100;
 
 /**
@@ -63,12 +64,15 @@ const backoffMs = 100;
  */
 export class RingStorage {
   readonly store: RecordStore;
+  /** Which files this member has. */
+  readonly publisher: Publisher;
   readonly #node: ChordNode;
   readonly #ports: StoragePorts;
   readonly #options: StorageOptions;
   readonly #repair: Repair;
-  readonly #published = new Map<Identifier, Uint8Array>();
   #counter = 0;
+  /** The era that it is about to end by itself. */
+  #leavingIn = -1;
 
   constructor(node: ChordNode, ports: StoragePorts, options: StorageOptions) {
     this.#node = node;
@@ -76,15 +80,26 @@ export class RingStorage {
     this.#options = options;
     this.store = new RecordStore(options.bounds);
     this.#repair = new Repair(node, this.store, ports, options, record => void this.#keep(record));
+    const { clock, random, writer, sign, firstCounter = 0 } = ports;
+    this.publisher = new Publisher(
+      {
+        ...{ node, clock, random, writer, sign, firstCounter },
+        counterOf: async key => {
+          const { records } = await this.#read(key, 'provider');
+          return records.find(record => record.writer === writer)?.counter ?? 0;
+        },
+        storeAll: (to, request) => this.#call(to, 'storeAll', request),
+      },
+      options,
+    );
   }
 
-  /** Begins to repair and to republish. @returns ends both */
+  /** Begins to repair and to publish. @returns ends both */
   maintain(): () => void {
     const { clock, random } = this.#ports;
-    const { providerLifeMs } = this.#options;
     const stops = [
       this.#repair.maintain(),
-      every(providerLifeMs / 3, () => this.#republish(), clock, random),
+      this.publisher.maintain(),
       every(60_000, async () => this.store.expire(clock.now()), clock, random),
     ];
     return () => {
@@ -98,7 +113,7 @@ export class RingStorage {
    */
   async put(key: Identifier, value: Uint8Array, lifeMs = maxLifeMs): Promise<void> {
     if (value.length > maxValue) throw new Failure('TOO_LARGE', `a value has ${maxValue} octets at most`);
-    await this.#write('value', key, value, lifeMs);
+    await this.#write(key, value, lifeMs);
   }
 
   /** @returns undefined where there is none @throws Failure `NO_MAJORITY`, `OUTSIDE` */
@@ -109,21 +124,28 @@ export class RingStorage {
 
   /** As `put`. What was removed stays so while its tombstone lives, a day. */
   async remove(key: Identifier): Promise<void> {
-    await this.#write('value', key, undefined, tombstoneLifeMs);
+    await this.#write(key, undefined, tombstoneLifeMs);
   }
 
   /** Says that this member has a file, from now on until `withdraw`. @throws as `put` */
-  async provide(file: Identifier, about: Uint8Array = new Uint8Array()): Promise<void> {
-    if (about.length > maxProviderValue)
-      throw new Failure('TOO_LARGE', `a provider says ${maxProviderValue} octets at most`);
-    this.#published.set(file, about);
-    await this.#write('provider', file, about, this.#options.providerLifeMs);
+  async provide(file: Identifier, about: () => Uint8Array = () => new Uint8Array()): Promise<void> {
+    this.publisher.add(file, about);
+    await this.#published(file);
   }
 
   /** @throws as `put` */
   async withdraw(file: Identifier): Promise<void> {
-    this.#published.delete(file);
-    await this.#write('provider', file, undefined, this.#options.providerLifeMs);
+    this.publisher.remove(file);
+    await this.#published(file);
+  }
+
+  async #published(file: Identifier): Promise<void> {
+    const endsAt = this.#ports.clock.now() + this.#options.patienceMs;
+    await this.#persist(file, endsAt, 'was not acknowledged', async () => {
+      const written = await this.publisher.write(file);
+      if (written === 'refused') throw new Failure('REFUSED', 'the record was refused: its holders have too many');
+      return written === 'stored' ? true : undefined;
+    });
   }
 
   /** Members that have a file, and what they say of themselves. @throws as `get` */
@@ -134,6 +156,8 @@ export class RingStorage {
 
   /** Before leaving: the nodes that will hold this one's keys have them. */
   async handOver(): Promise<void> {
+    // What comes from here on would go with it, acknowledged.
+    this.#leavingIn = this.#node.era;
     await this.#repair.handOver();
   }
 
@@ -150,7 +174,15 @@ export class RingStorage {
     switch (call) {
       case 'store': {
         const { record, asOwner } = request as RingCalls['store']['request'];
-        return asOwner && !this.#node.owns(record.key) ? { status: 'not-owner' } : this.#keep(record);
+        return this.#store(record, asOwner);
+      }
+      case 'storeAll': {
+        const { records, asOwner } = request as RingCalls['storeAll']['request'];
+        const replies = records.slice(0, maxStored).map((record): StoreReply => {
+          if (record.kind !== 'provider') return { status: 'refused', reason: 'only providers are told of together' };
+          return this.#store(record, asOwner);
+        });
+        return { replies };
       }
       case 'fetch': {
         const { key, kind } = request as RingCalls['fetch']['request'];
@@ -161,8 +193,8 @@ export class RingStorage {
       }
       case 'reconcile': {
         const asked = request as RingCalls['reconcile']['request'];
-        this.#repair.heard(asked, from);
-        return compare(this.store, asked, now);
+        const compared = compare(this.store, asked, now);
+        return { ...compared, ...this.#repair.heard(asked, from, compared) };
       }
       case 'retrieve': {
         const { slots } = request as RingCalls['retrieve']['request'];
@@ -172,6 +204,11 @@ export class RingStorage {
     }
   }
 
+  #store(record: RingRecord, asOwner: boolean): StoreReply {
+    const isLeaving = this.#leavingIn === this.#node.era;
+    return isLeaving || (asOwner && !this.#node.owns(record.key)) ? { status: 'not-owner' } : this.#keep(record);
+  }
+
   #keep(record: RingRecord): StoreReply {
     const reason = problemOfRecord(record);
     if (reason !== undefined) return { status: 'refused', reason };
@@ -179,25 +216,19 @@ export class RingStorage {
     return this.store.put(record, this.#ports.clock.now());
   }
 
-  async #write(
-    kind: RingRecord['kind'],
-    key: Identifier,
-    value: Uint8Array | undefined,
-    lifeMs: number,
-  ): Promise<void> {
+  async #write(key: Identifier, value: Uint8Array | undefined, lifeMs: number): Promise<void> {
     const { writer, sign, clock } = this.#ports;
     const endsAt = clock.now() + this.#options.patienceMs;
-    const { records } = await this.#read(key, kind);
-    const seen = kind === 'value' ? records[0] : records.find(record => record.writer === writer);
+    const [seen] = (await this.#read(key, 'value')).records;
     this.#counter = Math.max(this.#counter, seen?.counter ?? 0) + 1;
-    const unsigned = { key, kind, writer, counter: this.#counter, value, lifeMs };
+    const unsigned = { key, kind: 'value' as const, writer, counter: this.#counter, value, lifeMs };
     const record = { ...unsigned, leftMs: lifeMs, ...sign(unsigned) };
     await this.#persist(key, endsAt, 'was not acknowledged', async ({ peers, needed }) => {
       const replies = await gather(
         peers.map((peer, at) => this.#call(peer, 'store', { record, asOwner: at === 0 })),
-        came => hasIt(came[0]) && came.filter(hasIt).length >= needed,
+        came => isKept(came[0]) && came.filter(isKept).length >= needed,
       );
-      if (hasIt(replies[0]) && replies.filter(hasIt).length >= needed) return true;
+      if (isKept(replies[0]) && replies.filter(isKept).length >= needed) return true;
       const refusal = replies.find(reply => reply?.status === 'refused');
       if (refusal) throw new Failure('REFUSED', `the record was refused: ${refusal.reason ?? 'for no reason given'}`);
       return undefined;
@@ -241,13 +272,18 @@ export class RingStorage {
         if (!this.#node.isMember) throw error;
         return undefined;
       });
-      const result = found && (await attempt(holdersOf(found, this.#options)));
+      const holders = found && holdersOf(found, this.#options);
+      const result = holders && (await attempt(holders));
       if (result !== undefined) return result;
       if (clock.now() + wait > endsAt)
         throw new Failure('NO_MAJORITY', `the key ${what}: no majority of its holders answers`);
-      // It may not have noticed that the node before it died.
-      if (found && found.owner.id !== this.#node.self.id) void this.#node.ask(found.owner, 'nudge', {});
-      else this.#node.nudge();
+      // They may not have noticed yet that a node next to them died: the holders, and who named the owner.
+      const near = new Map(
+        [...(holders?.peers ?? []), ...(found ? lastBefore(found) : [])].map(peer => [peer.id, peer]),
+      );
+      near.delete(this.#node.self.id);
+      for (const peer of near.values()) void this.#node.ask(peer, 'nudge', {});
+      this.#node.nudge();
       await new Promise<void>(resolve => void clock.after(wait * (0.5 + random()), resolve));
     }
   }
@@ -260,17 +296,4 @@ export class RingStorage {
     if (peer.id === this.#node.self.id) return this.answer(call, request, peer);
     return this.#node.ask(peer, call, request);
   }
-
-  async #republish(): Promise<void> {
-    for (const [file, about] of this.#published)
-      await this.#write('provider', file, about, this.#options.providerLifeMs).catch(() => {});
-  }
-}
-
-function hasIt(reply: StoreReply | undefined): boolean {
-  return reply?.status === 'stored' || reply?.status === 'superseded';
-}
-
-export function isStorageCall(call: RingCall): call is StorageCall {
-  return ['store', 'fetch', 'reconcile', 'retrieve'].includes(call);
 }

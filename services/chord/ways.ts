@@ -49,11 +49,18 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
   const { bus, clock } = host;
   const mistrustedUntil = new Map<string, number>();
   const lastWays = new Map<string, Way>();
+  const busClients = new Map<string, RingClient>();
+
+  const byBus = (member: string): RingClient => {
+    const client = busClients.get(member) ?? clientByBus(bus, member);
+    remember(busClients, member, client);
+    return client;
+  };
 
   async function viaBroker<K extends RingCall>(asked: CallOf<K>): Promise<RingCalls[K]['reply']> {
     // Without a broker the call would wait for one.
     if (bus.state !== 'up') throw new CallFailure('UNAVAILABLE', 'CHORD_NO_WAY', 'there is no broker to call through');
-    const reply = await callBy(clientByBus(bus, asked.to.member), asked, codecs, book);
+    const reply = await callBy(byBus(asked.to.member), asked, codecs, book);
     remember(lastWays, asked.to.member, 'broker');
     return reply;
   }

@@ -16,7 +16,7 @@ export const health: Command = {
     const [command, ...flags] = argv.length > 0 ? argv : firstProcess();
     if (!isService(command)) throw new Failure('CONFIG', `${command} is no command of warren that runs a service`);
     const config = loadConfig(loadOptions(command, flags, io));
-    if (command === 'member') {
+    if (command === 'member' || command === 'chord') {
       const { askMember } = await import('../up/member-health.ts');
       return io.out(`${await askMember(resolve(io.cwd, config.data.dir))}\n`);
     }

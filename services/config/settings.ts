@@ -436,6 +436,11 @@ export const settings = {
     flag: { name: 'share', value: 'DIR' },
     commands: sharing,
   }),
+  'member.locate': setting(choice('both', 'directory', 'ring'), 'both', {
+    doc: 'Where members that have a file are looked for by its id: both asks the directory and the ring at once, and one that answers is enough. Names and words the directory alone knows. What is shared is told to both in any case.',
+    flag: { name: 'locate', value: 'WHERE' },
+    commands: sharing,
+  }),
   'member.samples': setting(optional(integer(1, 3)), undefined, {
     doc: 'Which of three sets of sample files is put into the share when member.invite_file lets the machine join; none: none.',
     commands: sharing,

@@ -4,7 +4,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { MemberHost, StartPart } from '../bus/hosted.ts';
 import { roles } from '../bus/topology.ts';
 import { type ChatOptions, startChat } from '../chat/chat.ts';
-import { type RingOptions, startRing } from '../chord/ring.ts';
+import { type RingOptions, type RingPart, startRing } from '../chord/ring.ts';
 import type { Config } from '../config/config.ts';
 import {
   announcementOf,
@@ -43,7 +43,7 @@ type Settings = Config['member'];
 
 export interface MemberOptions
   extends Pick<Settings, 'name' | 'host' | 'advertise'>,
-    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort'>> {
+    Partial<Pick<Settings, 'directoryUrl' | 'password' | 'share' | 'originPort' | 'locate'>> {
   /** Of a home that has joined. */
   readonly dataDir: string;
   /** In turn, until one is free; 0 is any free one. */
@@ -148,13 +148,20 @@ function notJoined(): Failure {
 }
 
 /** What each daemon hosts. */
-function partsOf({ ring, isRingOnly, share, originPort, chat }: MemberOptions): StartPart[] {
+function partsOf({ ring, isRingOnly, share, originPort, locate = 'both', chat }: MemberOptions): StartPart[] {
   const talks: StartPart[] = chat === undefined ? [] : [host => startChat(host, chatOptions(chat))];
   if (chat?.only) return talks;
-  const starts: StartPart[] = [host => startRing(host, ring)];
   const announcing = { announcementOf, deltasOf, snapshotOf };
-  if (!isRingOnly) starts.push(host => startPeer(host, { share, originPort, announcing }), ...talks);
-  return starts;
+  // They are started one after the other.
+  const started = Promise.withResolvers<RingPart>();
+  const startTheRing: StartPart = async host => {
+    const part = await startRing(host, ring);
+    started.resolve(part);
+    return part;
+  };
+  const startFiles: StartPart = async host =>
+    startPeer(host, { share, originPort, announcing, locate, ring: (await started.promise).providers });
+  return isRingOnly ? [startTheRing] : [startTheRing, startFiles, ...talks];
 }
 
 function chatOptions({

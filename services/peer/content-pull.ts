@@ -2,7 +2,6 @@ import { type SourceProgress, TransferPhase } from '../../proto/gen/warren/peer/
 import type { MemberHost } from '../bus/hosted.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
-import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Contents } from './contents.ts';
 import { diskFailure } from './disk-failure.ts';
 import { DownloadFile, type DownloadPlace } from './download-file.ts';
@@ -11,7 +10,7 @@ import { FilePull } from './file-pull.ts';
 import { checkFolders } from './final-place.ts';
 import type { Limits } from './limits.ts';
 import { decodeListing, type ListingEntry } from './listing.ts';
-import type { Contact, Locator } from './locator.ts';
+import { type Contact, isNowhere, type Locate, type Locator } from './locator.ts';
 import type { ContentId, ManifestHead } from './merkle.ts';
 import { partCount } from './merkle.ts';
 import { PullSources } from './pull-sources.ts';
@@ -37,6 +36,8 @@ export interface PullRequest {
   /** Who has it, as far as is known. */
   readonly from: readonly Contact[];
   readonly isPaused: boolean;
+  /** Where to look for others; as the member is set, unless given. */
+  readonly where?: Locate | undefined;
   /** Throws a Failure when that is not what was promised. */
   readonly check?: (head: ManifestHead) => void;
 }
@@ -239,13 +240,13 @@ export class ContentPull {
         lookedAt = performance.now();
         for (const { contact } of locator.known(this.id)) this.#sources.add(contact);
         try {
-          for (const { contact } of await locator.locate(this.id, signal)) this.#sources.add(contact);
+          for (const { contact } of await locator.locate(this.id, signal, this.#request.where))
+            this.#sources.add(contact);
           this.#problem = '';
         } catch (error) {
           if (signal.aborted) return;
           this.#problem = messageOf(error);
-          const isNowhere = error instanceof CallFailure && error.code === 'DIRECTORY_FILE';
-          if (isNowhere && this.#sources.count === 0 && this.#pull === undefined) this.#failed.reject(error);
+          if (isNowhere(error) && this.#sources.count === 0 && this.#pull === undefined) this.#failed.reject(error);
         }
         if (this.#sources.areAllBanned)
           this.#failed.reject(
@@ -260,5 +261,5 @@ export class ContentPull {
 
 /** A stable word for people's programs: `DISK_FULL` of PEER_DISK_FULL. */
 export function reasonOf({ code }: Failure): string {
-  return code.replace(/^(?:PEER|DIRECTORY)_/, '');
+  return code.replace(/^(?:PEER|DIRECTORY|RING)_/, '');
 }

@@ -1,8 +1,9 @@
 import type { FileSource } from '../../proto/gen/warren/directory/v1/files.ts';
 import type { MemberHost } from '../bus/hosted.ts';
+import { messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
-import type { Contact, FoundContent, Locator } from './locator.ts';
+import { type Contact, type FoundContent, isAway, type Locator } from './locator.ts';
 import { type ContentId, isContentId } from './merkle.ts';
 
 const patienceMs = 5_000;
@@ -63,7 +64,8 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
       } catch (error) {
         const before = byName.get(name);
         // That it says so itself is another thing.
-        if (before === undefined || (error instanceof CallFailure && error.status === 'NOT_FOUND')) throw error;
+        if (before === undefined || (error instanceof CallFailure && error.status === 'NOT_FOUND'))
+          throw onlyDirectoryKnows(error);
         return before;
       }
     },
@@ -81,4 +83,11 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
       }
     },
   };
+}
+
+/** Says of names and words why nothing is found while the directory is away. */
+export function onlyDirectoryKnows(error: unknown): unknown {
+  if (!isAway(error)) return error;
+  const why = `names need the directory, which cannot be asked now (${messageOf(error)}); by its id a file is found over the ring`;
+  return new CallFailure('UNAVAILABLE', 'PEER_NAMES', why, { cause: error });
 }

@@ -11,7 +11,7 @@ import { type ContentPull, type PullNeeds, reasonOf } from './content-pull.ts';
 import { dropUnfinished } from './download-file.ts';
 import { makeFolders } from './final-place.ts';
 import { decodeListing, type ListingEntry } from './listing.ts';
-import type { Contact } from './locator.ts';
+import type { Contact, Locate } from './locator.ts';
 import { type ContentId, pieceBytes } from './merkle.ts';
 import type { Pulls } from './pulls.ts';
 import { RateMeter } from './rate-meter.ts';
@@ -36,6 +36,8 @@ export interface DownloadRequest {
   readonly path: SharePath;
   readonly transferId: string;
   readonly from: readonly Contact[];
+  /** As of `PullRequest`; not remembered when the daemon ends. */
+  readonly where?: Locate | undefined;
   readonly isPaused?: boolean;
   /** Bytes that were promised: a content that has more is not taken. */
   readonly mostBytes?: number;
@@ -315,14 +317,14 @@ export class Download implements OwnTransfer {
 
   async #obtain({ id, path, entry }: Task): Promise<void> {
     const { pulls, place } = this.#needs;
-    const { from, transferId, mostBytes } = this.#request;
+    const { from, where, transferId, mostBytes } = this.#request;
     let mine: ContentPull | undefined;
     const wasPaused = this.#isPaused;
     const obtained = await pulls
       .obtain(
         {
           ...{ id, path, transferId, isPaused: wasPaused },
-          from,
+          ...{ from, where },
           check: head => {
             if (
               entry !== undefined &&

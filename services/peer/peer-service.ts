@@ -6,8 +6,10 @@ import { isMemberId, shortId } from '../lib/identity/member-id.ts';
 import { CallFailure, type CallStatus } from '../lib/rpc/call-failure.ts';
 import type { Handlers } from '../lib/rpc/definition.ts';
 import type { ContentIndex, FileFacts } from './content-index.ts';
+import { onlyDirectoryKnows } from './directory-locator.ts';
+import type { Download } from './download.ts';
 import type { Limits } from './limits.ts';
-import type { Contact, FoundContent, Locator } from './locator.ts';
+import { type Contact, type FoundContent, isLocate, isNowhere, type Locate, type Locator } from './locator.ts';
 import { type ContentId, isContentId } from './merkle.ts';
 import type { Share } from './share.ts';
 import { type Platform, parseSharePath, splitPath } from './share-path.ts';
@@ -34,7 +36,12 @@ const mostList = 10_000;
 export interface Peer {
   readonly handlers: Handlers<typeof PeerServiceDefinition>;
   /** Begins to pull. @throws CallFailure, Failure */
-  get(request: { what: string; to: string; from: readonly string[] }): Promise<OwnTransfer>;
+  get(request: {
+    what: string;
+    to: string;
+    from: readonly string[];
+    locate?: string | undefined;
+  }): Promise<OwnTransfer>;
   /** Begins to have others pull. @throws CallFailure, Failure */
   put(request: { what: string; to: readonly string[] }): Promise<OwnTransfer[]>;
 }
@@ -52,6 +59,7 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
   const resolve = async (
     what: string,
     from: readonly string[],
+    where?: Locate,
   ): Promise<{ id: ContentId; name: string; contacts: Contact[] }> => {
     const given = await contactsOf(from);
     if (isContentId(what)) {
@@ -59,10 +67,12 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
       const found =
         given.length > 0
           ? locator.known(what)
-          : await locator.locate(what).catch(error => {
-              const isNowhere = error instanceof CallFailure && error.code === 'DIRECTORY_FILE';
-              if (isNowhere && !isKnownHere(what)) throw error;
-              return locator.known(what);
+          : await locator.locate(what, undefined, where).catch(error => {
+              const known = locator.known(what);
+              // The directory's word goes before what is remembered; that the ring has not heard of it does not.
+              const isCertain = known.length === 0 || !(error instanceof CallFailure) || error.code !== 'RING_FILE';
+              if (isNowhere(error) && isCertain && !isKnownHere(what)) throw error;
+              return known;
             });
       const name = nameOf(what, found);
       return { id: what, name, contacts: given.length > 0 ? given : found.map(({ contact }) => contact) };
@@ -94,14 +104,20 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
     return path === undefined ? id.slice(0, 12) : splitPath(path).name;
   };
 
-  const get: Peer['get'] = async ({ what, to, from }) => {
-    const { id, name, contacts } = await resolve(what, from);
+  const goOn = (running: Download): OwnTransfer => {
+    if (running.isPaused) running.resume();
+    return running;
+  };
+
+  const get: Peer['get'] = async ({ what, to, from, locate }) => {
+    const where = whereOf(locate);
+    // Whoever has it is known to what runs.
+    const before = from.length === 0 && isContentId(what) ? transfers.ofContent(what) : undefined;
+    if (before !== undefined) return goOn(before);
+    const { id, name, contacts } = await resolve(what, from, where);
     const running = transfers.ofContent(id);
-    if (running !== undefined) {
-      if (running.isPaused) running.resume();
-      return running;
-    }
-    return transfers.download({ id, path: parseSharePath(to || name, platform), from: contacts });
+    if (running !== undefined) return goOn(running);
+    return transfers.download({ id, path: parseSharePath(to || name, platform), from: contacts, where });
   };
 
   const put: Peer['put'] = async ({ what, to }) => {
@@ -134,8 +150,8 @@ export function createPeer({ host, index, share, transfers, locator, limits, pla
   const handlers: Handlers<typeof PeerServiceDefinition> = {
     search: request => search(host, request),
 
-    async locate({ fileId }) {
-      const found = await answered(locator.locate(parseId(fileId)));
+    async locate({ fileId, locate }) {
+      const found = await answered(locator.locate(parseId(fileId), undefined, whereOf(locate)));
       return {
         holders: found.map(({ contact: { memberId, name, addresses } }) => ({
           ...{ memberId, name, addresses: [...addresses], isComplete: true },
@@ -208,7 +224,11 @@ async function search(
   // The last word may be a beginning.
   const q = last === '' || last.endsWith('*') ? last : `${last}*`;
   const request = { token: '', q, type: type.toLowerCase(), minSize: minLength, maxSize: maxLength, after };
-  const { files, next } = await answered(directory.search(request));
+  const { files, next } = await answered(
+    directory.search(request).catch(error => {
+      throw onlyDirectoryKnows(error);
+    }),
+  );
   const found = files
     .filter(({ name }) => splitPath(name).name.startsWith(prefix) || name.startsWith(prefix))
     .slice(0, limit || usualPage)
@@ -244,6 +264,12 @@ function listShared(
       if (path === '' || refused.path.startsWith(`${path}/`))
         files.push({ path: refused.path, fileId: '', length: 0, modifiedMs: 0, refused: refused.reason });
   return { files, next };
+}
+
+/** @throws CallFailure PEER_LOCATE */
+function whereOf(text: string | undefined): Locate | undefined {
+  if (text === undefined || isLocate(text)) return text;
+  throw new CallFailure('INVALID_ARGUMENT', 'PEER_LOCATE', 'files are looked for in directory, ring or both');
 }
 
 /** What the owner's program is told of anything that went wrong here. */

@@ -10,12 +10,15 @@ import { Contents } from './contents.ts';
 import { createDirectoryLocator } from './directory-locator.ts';
 import { hasRoom, removeStrays } from './download-file.ts';
 import { Limits } from './limits.ts';
+import type { Locate } from './locator.ts';
 import { Offers } from './offers.ts';
 import { startOriginServer } from './origin-server.ts';
 import { createOriginService } from './origin-service.ts';
 import { createPeer } from './peer-service.ts';
 import { SwarmService } from './piece-frame.ts';
 import { Pulls } from './pulls.ts';
+import { createLocator, type Ring } from './ring-locator.ts';
+import { RingProvider } from './ring-provider.ts';
 import { Share } from './share.ts';
 import { type Platform, splitPath } from './share-path.ts';
 import { createSwarm } from './swarm-service.ts';
@@ -27,6 +30,9 @@ export interface PeerOptions {
   /** The folder that is shared, and into which downloads go; none: `share` in the data directory. */
   readonly share: string | undefined;
   readonly announcing: Announcing;
+  readonly ring: Ring;
+  /** Where files are looked for by their ids. */
+  readonly locate: Locate;
   /** Where the origin's own clients are served, on loopback; none: nowhere. */
   readonly originPort?: number | undefined;
 }
@@ -49,9 +55,16 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
   try {
     let isSettled = false;
     let announcer: Announcer | undefined;
+    const { ring } = options;
+    const provider = new RingProvider({ ring, index, warn });
+    ends.push(() => provider.close());
+    const onChange = (): void => {
+      announcer?.look();
+      provider.look();
+    };
     const share = new Share(
       {
-        ...{ root, index, indexDir, onChange: () => announcer?.look() },
+        ...{ root, index, indexDir, onChange },
         onProblem: failure => warn(`files: ${failure.message}`),
       },
       { exclude: [dataDir], platform },
@@ -63,6 +76,7 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     announcer = new Announcer({ host, index, announcing: options.announcing, isSettled: () => isSettled });
     const announcing = announcer;
     ends.push(() => announcing.close());
+    provider.look();
 
     const place = { root: share.root, index, unfinished: new UnfinishedDownloads(index) };
     await removeStrays(place);
@@ -70,7 +84,7 @@ export async function startPeer(host: MemberHost, options: PeerOptions): Promise
     const swarms = new Swarms(contents, clock);
     ends.push(() => swarms.close());
     const limits = new Limits(index, clock);
-    const locator = createDirectoryLocator(host);
+    const locator = createLocator({ directory: createDirectoryLocator(host), ring, own: host.id }, options.locate);
     const pulling = { host, place, contents, locator, limits };
     const transfers = new Transfers(host, { ...pulling, pulls: new Pulls(pulling), platform });
     ends.push(() => transfers.close());

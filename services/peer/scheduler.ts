@@ -7,6 +7,8 @@ import { findTheft } from './steal-pieces.ts';
 import type { SwarmEffect, SwarmEvent } from './swarm-event.ts';
 import { type SourceMode, type SwarmRequest, SwarmSource } from './swarm-source.ts';
 
+/** Pieces of a request before a source's rate is known, at most. */
+const mostOpening = 16;
 /** News of who has what are acted on at most so often, in milliseconds. */
 const newsMs = 20;
 
@@ -191,6 +193,7 @@ export class Scheduler {
       request.partial = 0;
       request.heardAt = now;
       if (request.next >= request.end) {
+        request.source.opening = Math.min(2 * request.source.opening, mostOpening);
         this.#close(request, now);
         isFree = true;
       }
@@ -265,7 +268,7 @@ export class Scheduler {
 
   /** About half a second's worth; in a crowd few, so that others soon can have them from us; near the end a fair share. */
   #runLength(source: SwarmSource, isCrowd: boolean): number {
-    const byRate = source.rate === 0 ? 1 : Math.round(source.rate / this.#options.lanes / 2 / pieceBytes);
+    const byRate = source.rate === 0 ? source.opening : Math.round(source.rate / this.#options.lanes / 2 / pieceBytes);
     const share = Math.ceil((this.#have.pieces - this.#have.count) / (2 * this.#options.lanes));
     return Math.max(1, Math.min(byRate, share, isCrowd ? Math.max(2, byRate >> 2) : this.#options.mostPieces));
   }

@@ -3,7 +3,7 @@ import { Failure } from '../lib/failure.ts';
 import { pause } from '../lib/pause.ts';
 import type { DownloadPlace } from './download-file.ts';
 import type { Limits } from './limits.ts';
-import type { Contact, Locator } from './locator.ts';
+import type { Contact, Locate, Locator } from './locator.ts';
 import type { ContentId } from './merkle.ts';
 import { SwarmService } from './piece-frame.ts';
 import { fetchSmall, type SmallArrived, type SmallWanted } from './small-pull.ts';
@@ -22,18 +22,23 @@ export interface SmallBrought<W extends SmallWanted> {
   readonly isRelayed: boolean;
 }
 
+export interface SmallFolder {
+  readonly id: ContentId;
+  readonly from: readonly Contact[];
+  readonly transferId: string;
+  /** As of `PullRequest`. */
+  readonly where?: Locate | undefined;
+}
+
 /** Asks those who have a folder for what is small in it, in batches: a short way, beside which the ordinary one stays. */
 export class SmallPulls {
   readonly #needs: SmallPullsNeeds;
-  readonly #folder: { readonly id: ContentId; readonly from: readonly Contact[]; readonly transferId: string };
+  readonly #folder: SmallFolder;
   readonly #distrusted = new Set<string>();
   #contacts: Promise<readonly Contact[]> | undefined;
   #turn = 0;
 
-  constructor(
-    needs: SmallPullsNeeds,
-    folder: { readonly id: ContentId; readonly from: readonly Contact[]; readonly transferId: string },
-  ) {
+  constructor(needs: SmallPullsNeeds, folder: SmallFolder) {
     this.#needs = needs;
     this.#folder = folder;
   }
@@ -80,8 +85,8 @@ export class SmallPulls {
 
   async #locate(signal: AbortSignal): Promise<readonly Contact[]> {
     const { locator, host } = this.#needs;
-    const { id, from } = this.#folder;
-    const located = await locator.locate(id, signal).catch(() => []);
+    const { id, from, where } = this.#folder;
+    const located = await locator.locate(id, signal, where).catch(() => []);
     const found = [...from, ...[...locator.known(id), ...located].map(({ contact }) => contact)];
     // The last word on where somebody is counts.
     const contacts = new Map(found.map(contact => [contact.memberId, contact]));

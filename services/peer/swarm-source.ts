@@ -32,6 +32,11 @@ export class SwarmSource {
   readonly requests = new Set<SwarmRequest>();
   /** Bytes a second, of all its requests, while it has some; 0: not known yet. */
   rate = 0;
+  /**
+   * Pieces of a request while the rate is not known: twice as many with each that was brought, as TCP begins. Between each two of one piece
+   * a long way's round trip would pass; many at once would be left with who is slow.
+   */
+  opening = 1;
   /** Bytes that came in all. */
   bytes = 0;
   waitUntil = 0;

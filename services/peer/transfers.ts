@@ -10,7 +10,6 @@ import { Download, type DownloadNeeds, type DownloadRequest } from './download.t
 import type { Contact } from './locator.ts';
 import { type ContentId, hexOf } from './merkle.ts';
 import { sha256 } from './sha256.ts';
-import type { SharePath } from './share-path.ts';
 import { isOver, type OwnTransfer } from './transfer.ts';
 import { Upload } from './upload.ts';
 
@@ -60,7 +59,7 @@ export class Transfers {
   }
 
   /** What runs of a content already is given back. */
-  download(request: { id: ContentId; path: SharePath; from: readonly Contact[]; mostBytes?: number }): OwnTransfer {
+  download(request: Omit<DownloadRequest, 'transferId' | 'isPaused'>): OwnTransfer {
     const running = this.ofContent(request.id);
     if (running !== undefined) return running;
     return this.#download({ ...request, transferId: randomHex(32) });

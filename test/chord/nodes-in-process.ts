@@ -61,7 +61,7 @@ export function createNodes(): { nodes: LocalNode[]; add(): LocalNode; close(): 
     const metrics = new RingMetrics(view);
     const owner = ownerHandlers({
       ...{ ring: host, book, ways: { lastWay: () => 'direct' as const }, changes: new Changes(), view },
-      ...{ providers: providersOn(host.first.storage), leave: () => host.leave(), ending: ending.signal },
+      ...{ providers: providersOn(host.first, book), leave: () => host.leave(), ending: ending.signal },
     });
     const node = { host, owner: metrics.measure(owner), metrics };
     nodes.push(node);

@@ -190,7 +190,7 @@ describe('what lies on an arc', () => {
 
   test('is compared by version, both ways', () => {
     const digest = (key: number, counter: number) => ({ slot: slotOf(record({ key: id(key) })), counter, writer: ann });
-    const asked = { from: id(0), to: id(40), isOwner: true, digests: [digest(5, 1), digest(10, 2), digest(35, 1)] };
+    const asked = { from: id(0), to: id(40), digests: [digest(5, 1), digest(10, 2), digest(35, 1)] };
     const { wanted, newer, isCut } = compare(store, asked, 0);
     expect(wanted).toEqual([digest(10, 2).slot, digest(35, 1).slot]);
     expect(newer).toEqual([digest(20, 1), digest(30, 1)]);
@@ -200,12 +200,12 @@ describe('what lies on an arc', () => {
   test('is told in parts when it is too much for one answer', () => {
     const full = new RecordStore();
     for (let key = 1; key <= 600; key++) full.put(record({ key: id(key) }), 0);
-    const { newer, isCut } = compare(full, { from: id(0), to: id(700), isOwner: true, digests: [] }, 0);
+    const { newer, isCut } = compare(full, { from: id(0), to: id(700), digests: [] }, 0);
     expect([newer.length, isCut]).toEqual([512, true]);
   });
 
   test('is not asked for by slots that are none', () => {
     const digests = [{ slot: 'v:x', counter: 1, writer: ann }];
-    expect(compare(store, { from: id(0), to: id(1), isOwner: true, digests }, 0).wanted).toEqual([]);
+    expect(compare(store, { from: id(0), to: id(1), digests }, 0).wanted).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -128,8 +129,8 @@ describe('docker compose up', () => {
     const addresses = Object.values<{ IPv4Address: string }>(Containers).map(each => each.IPv4Address);
     const own = addresses.map(address => address.replace(/^10\.\d+\./, '').replace('/16', ''));
     expect(own.filter(address => address.startsWith('1.')).sort()).toEqual(['1.2', '1.3', '1.4']);
-    expect(own.filter(address => address.startsWith('2.'))).toHaveLength(10);
-    expect(own).toHaveLength(13);
+    expect(own.filter(address => address.startsWith('2.'))).toHaveLength(11);
+    expect(own).toHaveLength(14);
     const taken = await docker(['ps', '--filter', `name=${project.name}`, '--format', '{{.Ports}}']);
     expect(taken).not.toMatch(/:[234]00[01]->/);
   });
@@ -138,6 +139,7 @@ describe('docker compose up', () => {
     const places = {
       ...{ proxy: 'proxy', 'backend-1': 'demo', worker: 'worker/web', 'backend-2-worker': 'worker/web' },
       directory: 'directory',
+      naming: 'naming',
     };
     for (const [service, place] of Object.entries(places)) {
       const more = service === 'directory' ? [`600 node ${place}/broker_http_url`] : [];
@@ -168,6 +170,7 @@ describe('docker compose up', () => {
         'demo',
         'directory',
         'directory-accounts',
+        'naming',
         'proxy',
         'worker-web',
       ].sort(),
@@ -229,6 +232,35 @@ describe('docker compose up', () => {
     ).toBe(`/data/share/${sample}`);
     expect(await hash('member-1')).toBe(await hash('member-3'));
   });
+
+  test('has members that talk with each other, and a name that says who serves them', async () => {
+    const chat = (service: string, ...words: string[]): Promise<string> =>
+      project.exec(service, 'warren', 'chat', ...words);
+    // It begins when its members are there.
+    const joined = (service: string) =>
+      until(
+        () =>
+          chat(service, 'join', 'lobby').then(
+            () => true,
+            () => false,
+          ),
+        isIn => isIn,
+        60_000,
+      );
+    await joined('member-1');
+    await joined('member-2');
+    await chat('member-1', 'send', 'lobby', 'hello from the first');
+    await until(
+      () => chat('member-2', 'history', 'lobby'),
+      text => text.includes('hello from the first'),
+    );
+    const dig = ['@127.0.0.1', '-p', String(project.dnsPort), '+short', 'backend.com', 'TXT'];
+    await until(
+      () => execFileSync('dig', dig, { encoding: 'utf8' }),
+      text => /"epoch=\d+" "member=[0-9a-f]{64}"/.test(text),
+      60_000,
+    );
+  }, 120_000);
 
   test('shows invites and what members got with them to nobody else', async () => {
     const mounted = new Map<string, string[]>();
@@ -324,7 +356,9 @@ describe('docker compose up', () => {
     await project.compose('down');
     console.log(`docker compose down: ${((performance.now() - stoppedAt) / 1000).toFixed(1)} s`);
     expect(
-      (await project.left()).filter(name => !/_(?:accounts-\w+|directory|invite-\d|member-\d|rabbitmq)$/.test(name)),
+      (await project.left()).filter(
+        name => !/_(?:accounts-\w+|directory|naming|invite-\d|member-\d|rabbitmq)$/.test(name),
+      ),
     ).toEqual([]);
     await project.compose('up', '--detach');
     await until(messages, text => text.includes('"kept"'), 60_000);

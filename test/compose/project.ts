@@ -17,9 +17,15 @@ export interface Project extends AsyncDisposable {
   readonly admin: string;
   /** The directory's REST. */
   readonly directory: string;
+  /** The port of naming's DNS. */
+  readonly dnsPort: number;
   readonly management: string;
+  /** REST of the ring's nodes, of the profile `chord`. */
+  readonly nodos: readonly string[];
   /** `docker compose ARGS` @returns what it printed on stdout */
   compose(...args: string[]): Promise<string>;
+  /** The same, with something on its standard input. */
+  composeWith(input: string, ...args: string[]): Promise<string>;
   /** The container of a service. */
   container(service: string, number?: number): string;
   /** A command in a running container, as its user. */
@@ -56,8 +62,9 @@ export async function composeProject({
 }: ProjectOptions = {}): Promise<Project> {
   const name = `warren-test-${randomHex(8)}`;
   const image = `warren:${name}`;
-  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
-  const [port, second, admin, amqp, management, prometheus, grafana, directory] = ports.map(String);
+  const ports = await Promise.all(Array.from({ length: 13 }, freePort));
+  const [port, second, admin, amqp, management, prometheus, grafana, directory, naming, dns, ...nodos] =
+    ports.map(String);
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:WARREN|COMPOSE)_/.test(key));
   const env = {
     ...Object.fromEntries(inherited),
@@ -71,21 +78,25 @@ export async function composeProject({
     WARREN_PORT_2: second,
     WARREN_ADMIN_PORT: admin,
     WARREN_DIRECTORY_PORT: directory,
+    WARREN_NAMING_PORT: naming,
+    WARREN_DNS_PORT: dns,
     WARREN_AMQP_PORT: amqp,
     WARREN_RABBITMQ_PORT: management,
     WARREN_PROMETHEUS_PORT: prometheus,
     WARREN_GRAFANA_PORT: grafana,
+    ...Object.fromEntries(nodos.map((nodo, at) => [`WARREN_NODO${at + 1}_PORT`, nodo])),
     ...own,
   };
   const held = tether(`cd '${root}'\n${script}`, [], { env, graceMs: 60_000 });
   await held.firstLine;
-  const compose = (...args: string[]): Promise<string> =>
+  const composeWith = (input: string, ...args: string[]): Promise<string> =>
     new Promise((resolve, reject) => {
       const options = { cwd: root, env, timeout: patienceMs, maxBuffer: 1 << 26 };
-      execFile('docker', ['compose', ...args], options, (error, stdout, stderr) => {
+      const child = execFile('docker', ['compose', ...args], options, (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
         else reject(new Error(`docker compose ${args.join(' ')}:\n${stderr || error.message}`, { cause: error }));
       });
+      child.stdin?.end(input);
     });
   const container = (service: string, number = 1): string => `${name}-${service}-${number}`;
   return {
@@ -94,8 +105,11 @@ export async function composeProject({
     urls: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${second}`],
     admin: `http://127.0.0.1:${admin}`,
     directory: `http://127.0.0.1:${directory}`,
+    dnsPort: Number(dns),
     management: `http://127.0.0.1:${management}`,
-    compose,
+    nodos: nodos.map(nodo => `http://127.0.0.1:${nodo}`),
+    compose: (...args) => composeWith('', ...args),
+    composeWith,
     container,
     exec: (service, ...command) => docker(['exec', container(service), ...command]),
     isWell: async service => {

@@ -72,10 +72,16 @@ const get = filesCommand(
   'get',
   {
     summary: 'pull a file or folder into the share, from all who have it; typed again it goes on where it was',
-    usage: 'ID|NAME [--to PATH] [--sources N] [--quiet] [--json] [flags]   (ID: or its first 8 digits at least)',
+    usage:
+      'ID|NAME [--to PATH] [--sources N] [--locate directory|ring|both] [--quiet] [--json] [flags]   (ID: or its first 8 digits at least)',
     options: [
       { flag: '--to', value: 'PATH', doc: 'where in the share it goes; its own name unless given' },
       { flag: '--sources', value: 'N', doc: 'pull from so many members at most' },
+      {
+        flag: '--locate',
+        value: 'WHERE',
+        doc: 'look for who has it in the directory, on the ring, or in both; as member.locate says unless given',
+      },
       { flag: '--from', value: 'MEMBER', doc: 'pull from this member only, by its id (may be given again)' },
       quiet,
       { flag: '--json', doc: 'each change as JSON, a line each, on standard output' },

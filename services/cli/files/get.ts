@@ -2,6 +2,7 @@ import { type GetResponse, PeerServiceDefinition } from '../../../proto/gen/warr
 import { Failure } from '../../lib/failure.ts';
 import { isMemberId } from '../../lib/identity/member-id.ts';
 import { CallFailure } from '../../lib/rpc/call-failure.ts';
+import { isLocate, type Locate } from '../../peer/locator.ts';
 import { refusalOfPath } from '../../peer/share-path.ts';
 import { jsonLine, visible } from '../visible.ts';
 import type { Asked } from './asked.ts';
@@ -20,7 +21,10 @@ export async function get(asked: Asked): Promise<void> {
   const odd = from.find(id => !isMemberId(id));
   if (odd !== undefined)
     throw new Failure('CONFIG', `--from wants a member's id, 64 hexadecimal digits, not ${JSON.stringify(odd)}`);
-  await pull(asked, { what, to, from, most });
+  const locate = given.one('--locate');
+  if (locate !== undefined && !isLocate(locate))
+    throw new Failure('CONFIG', `--locate wants directory, ring or both, not ${JSON.stringify(locate)}`);
+  await pull(asked, { what, to, from, most, locate });
 }
 
 export interface Pull {
@@ -30,17 +34,20 @@ export interface Pull {
   readonly from: readonly string[];
   /** Sources; undefined: all. */
   readonly most?: number | undefined;
+  /** As of GetRequest. */
+  readonly locate?: Locate | undefined;
 }
 
 /** @throws Failure FILES_SEVERAL, after they have been listed, and of `followTransfer` */
-export async function pull(asked: Asked, { what: typed, to, from, most }: Pull): Promise<void> {
+export async function pull(asked: Asked, { what: typed, to, from, most, locate }: Pull): Promise<void> {
   const peer = asked.daemon.client(PeerServiceDefinition);
   try {
     const what = await wholeId(peer, typed);
-    const chosen = most === undefined ? from : await sourcesOf(peer, await idOf(peer, what), most, from);
+    const chosen =
+      most === undefined ? from : await sourcesOf(peer, { fileId: await idOf(peer, what), locate }, most, from);
     await followTransfer(
       asked,
-      signal => peer.get({ what, to, from: [...chosen] }, { signal }) as AsyncIterable<GetResponse>,
+      signal => peer.get({ what, to, from: [...chosen], locate }, { signal }) as AsyncIterable<GetResponse>,
       {
         again: `warren files get ${quoted(typed)}${to === '' ? '' : ` --to ${quoted(to)}`}`,
         place: () => shareRoot(peer),

@@ -2,6 +2,7 @@ import { relative, sep } from 'node:path';
 import type { PeerServiceDefinition } from '../../../proto/gen/warren/peer/v1/peer.ts';
 import { Failure } from '../../lib/failure.ts';
 import type { Client } from '../../lib/rpc/definition.ts';
+import type { Locate } from '../../peer/locator.ts';
 import { isContentId } from '../../peer/merkle.ts';
 import { visible } from '../visible.ts';
 import { lastName } from './transfer-lines.ts';
@@ -73,11 +74,11 @@ export async function idOf(peer: PeerClient, what: string): Promise<string> {
 /** So many members that have it, those with all of it first. @param among of these alone, if any are given */
 export async function sourcesOf(
   peer: PeerClient,
-  fileId: string,
+  { fileId, locate }: { fileId: string; locate?: Locate | undefined },
   most: number,
   among: readonly string[],
 ): Promise<string[]> {
-  const { holders } = await peer.locate({ fileId }, { deadlineMs: patienceMs });
+  const { holders } = await peer.locate({ fileId, locate }, { deadlineMs: patienceMs });
   const able = holders.filter(({ memberId }) => among.length === 0 || among.includes(memberId));
   if (able.length === 0) throw new Failure('FILES_NOT_FOUND', `nobody who is there now has ${fileId}`);
   return able

@@ -30,8 +30,14 @@ export function openGrpc(
 ): GrpcConnection {
   const channel = new Channel(address, credentials, options);
   let isClosed = false;
+  // Whoever calls asks for one each time.
+  const clients = new Map<ServiceDefinition, unknown>();
   return {
-    client: definition => createClient(channel, definition, () => isClosed),
+    client<S extends ServiceDefinition>(definition: S): Client<S> {
+      const known = clients.get(definition) ?? createClient(channel, definition, () => isClosed);
+      clients.set(definition, known);
+      return known as Client<S>;
+    },
     isConnected: () => channel.getChannel().getConnectivityState(false) === connectivityState.READY,
     close: () => {
       isClosed = true;

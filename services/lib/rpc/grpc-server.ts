@@ -103,8 +103,30 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Who is at the other end of a connection, which stays the same: asking TLS for the certificate takes a good part of a small call. */
+const members = new WeakMap<object, MemberId>();
+
 /** The member at the other end, from the certificate that TLS has verified. */
 function memberOf(call: UnaryCall | StreamCall): MemberId | undefined {
+  const session = sessionOf(call);
+  const there = session && members.get(session);
+  if (there !== undefined) return there;
+  const member = verifiedMemberOf(call);
+  if (session && member !== undefined) members.set(session, member);
+  return member;
+}
+
+/** The HTTP/2 session that a call came over: grpc-js knows it and does not say. Undefined where it keeps it elsewhere. */
+function sessionOf(call: UnaryCall | StreamCall): object | undefined {
+  let found: unknown = call;
+  for (const name of ['call', 'stream', 'session']) {
+    if (typeof found !== 'object' || found === null) return undefined;
+    found = Reflect.get(found, name);
+  }
+  return typeof found === 'object' && found !== null ? found : undefined;
+}
+
+function verifiedMemberOf(call: UnaryCall | StreamCall): MemberId | undefined {
   const certificate = call.getAuthContext()?.sslPeerCertificate;
   if (certificate === undefined || certificate.raw === undefined) return undefined;
   try {

@@ -30,7 +30,7 @@ const passwordDigits = 64;
  * needs them and nobody else (so each can be a volume of its own):
  *
  * - `broker/`: `definitions.json`, which RabbitMQ imports when it boots; `cluster.conf` and `erlang_cookie`; `admin_password`
- * - `proxy/`, `worker/<service>/`, `demo/`: `broker_url` with account and password, one node a line; `queue_type`. For the settings
+ * - `proxy/`, `worker/<service>/`, `demo/`, `naming/`: `broker_url` with account and password, one node a line; `queue_type`. For the settings
  *   `WARREN_BROKER_URL_FILE` and `WARREN_BROKER_QUEUE_TYPE_FILE`
  * - `directory/`: the same, and `broker_http_url`, with the account that makes accounts, one node a line (`WARREN_BROKER_HTTP_URL_FILE`)
  *
@@ -53,6 +53,7 @@ export async function keepAccounts(
     })),
     { name: 'demo', folder: 'demo', rights: rights.demo() },
     { name: 'directory', folder: 'directory', rights: rights.directory() },
+    { name: 'naming', folder: 'naming', rights: rights.naming() },
   ];
   try {
     const kept: Kept[] = [];

@@ -1,11 +1,20 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import { ChordServiceDefinition } from '../../../proto/gen/warren/chord/v1/chord.ts';
 import type { Client } from '../../../services/lib/rpc/definition.ts';
+import { connectToDaemon } from '../../../services/lib/rpc/local-daemon.ts';
 import { type DaemonProcess, type JoinedHome, type Network, spawnDaemonOf } from '../../member/network.ts';
 
-export interface RingProcess extends DaemonProcess {
+/** A node of the ring, as its owner has it. */
+export interface RingNode {
   readonly home: JoinedHome;
   readonly ring: Client<typeof ChordServiceDefinition>;
+}
+
+export interface RingProcess extends DaemonProcess, RingNode {
   readonly address: string;
   /** Where its REST is. */
   rest(): Promise<string>;
@@ -40,4 +49,29 @@ export async function spawnNode(network: Network, ...more: string[]): Promise<Ri
       return new URL(line?.slice('REST at '.length) ?? '').origin;
     },
   };
+}
+
+/** So many nodes in one process, which share its fate. @param join where they enter */
+export async function spawnSeveral(network: Network, count: number, join: string): Promise<RingNode[]> {
+  const homes = await Promise.all(Array.from({ length: count }, () => network.join('ann')));
+  const script = resolve(import.meta.dirname, 'several-nodes.ts');
+  const child = spawn(process.execPath, [script, join, ...homes.map(({ dir }) => dir)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  let up = 0;
+  for await (const line of createInterface({ input: child.stdout }))
+    if (line.startsWith('up ') && ++up === count) break;
+  if (up < count) throw new Error('a process with several nodes ended');
+  return Promise.all(
+    homes.map(async home => {
+      const connection = await connectToDaemon(home.dir);
+      onTestFinished(() => connection.close());
+      return { home, ring: connection.client(ChordServiceDefinition) };
+    }),
+  );
 }

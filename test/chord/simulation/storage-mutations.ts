@@ -20,7 +20,9 @@ export const storageMutations: ReadonlyMap<string, (process: Process) => Process
   [
     'copies that nobody compares after a change',
     around((call, _, answer) =>
-      call === 'reconcile' ? ({ wanted: [], newer: [], isCut: false } satisfies Reconciled) : answer(),
+      call === 'reconcile'
+        ? ({ wanted: [], newer: [], isCut: false, isFresh: false, claimants: [] } satisfies Reconciled)
+        : answer(),
     ),
   ],
   [

@@ -1,9 +1,9 @@
 import { RingHost } from '../../../services/chord/host.ts';
 import { bits, distance, type Identifier, identifier } from '../../../services/chord/identifier.ts';
 import type { Peer } from '../../../services/chord/peer.ts';
+import { isStorageCall } from '../../../services/chord/ports.ts';
 import { isHigher, slotOf, type UnsignedRecord, type Version } from '../../../services/chord/record.ts';
 import { maintenanceTries } from '../../../services/chord/steps.ts';
-import { isStorageCall } from '../../../services/chord/storage.ts';
 import { behind } from '../../../services/chord/successor-list.ts';
 import { seededRandom } from '../../support/seeded.ts';
 import { EventQueue } from './event-queue.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { maxDigests, maxRetrieved, maxSuccessors, maxValue } from '../../../services/chord/bounds.ts';
+import { maxDigests, maxRetrieved, maxStored, maxSuccessors, maxValue } from '../../../services/chord/bounds.ts';
 import { identifier } from '../../../services/chord/identifier.ts';
 import type { Peer } from '../../../services/chord/peer.ts';
 import type { RingCall, RingCalls, RingTransport } from '../../../services/chord/ports.ts';
@@ -69,6 +69,12 @@ const examples: Example[] = [
     { record: record({ kind: 'provider', value: undefined, key: top }), asOwner: false },
     { status: 'refused', reason: 'over a bound' },
   ],
+  [
+    'as many providers as go together',
+    'storeAll',
+    { records: Array.from({ length: maxStored }, () => record({ kind: 'provider' })), asOwner: true },
+    { replies: Array.from({ length: maxStored }, () => ({ status: 'stored' })) },
+  ],
   ['nothing found', 'fetch', { key, kind: 'value' }, { records: [], isSettledOwner: true }],
   [
     'providers',
@@ -79,14 +85,14 @@ const examples: Example[] = [
   [
     'a comparison',
     'reconcile',
-    { from: top, to: key, digests, isOwner: true },
-    { wanted: slots, newer: digests, isCut: true },
+    { from: top, to: key, digests, isOwner: true, isSettled: true },
+    { wanted: slots, newer: digests, isCut: true, isFresh: true, claimants: others.slice(0, 8) },
   ],
   [
     'an empty one',
     'reconcile',
-    { from: key, to: key, digests: [], isOwner: false },
-    { wanted: [], newer: [], isCut: false },
+    { from: key, to: key, digests: [], isOwner: false, isSettled: false },
+    { wanted: [], newer: [], isCut: false, isFresh: false, claimants: [] },
   ],
   ['records, the largest', 'retrieve', { slots: slots.slice(0, maxRetrieved) }, { records: large }],
 ];

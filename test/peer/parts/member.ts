@@ -10,6 +10,7 @@ import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { Client } from '../../../services/lib/rpc/definition.ts';
 import { connectToDaemon } from '../../../services/lib/rpc/local-daemon.ts';
 import { keptMemberKeys } from '../../../services/member/home.ts';
+import type { Locate } from '../../../services/peer/locator.ts';
 import type { Network } from '../../directory/network-of-processes.ts';
 import { temporaryDir } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
@@ -71,9 +72,9 @@ export class Member {
   }
 
   /** Until it is over. */
-  async get(what: string, options: { to?: string; from?: string[] } = {}): Promise<Transfer> {
+  async get(what: string, options: { to?: string; from?: string[]; locate?: Locate } = {}): Promise<Transfer> {
     try {
-      return await ended(this.peer.get({ what, to: options.to ?? '', from: options.from ?? [] }));
+      return await ended(this.peer.get({ what, to: '', from: [], ...options }));
     } catch (error) {
       const { exitCode, signalCode } = this.process.child;
       if (exitCode === null && signalCode === null) throw error;

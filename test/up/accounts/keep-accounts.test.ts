@@ -43,6 +43,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     'worker-shop.eu',
     'demo',
     'directory',
+    'naming',
     'directory-accounts',
   ]);
   const { users, permissions } = JSON.parse(await read('broker/definitions.json'));
@@ -53,6 +54,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
     'worker-shop.eu': 'worker/shop.eu',
     demo: 'demo',
     directory: 'directory',
+    naming: 'naming',
   })) {
     const urls = (await read(`${folder}/broker_url`))
       .trim()
@@ -67,7 +69,7 @@ test('every role gets a URL with a password of its own, and RabbitMQ their hashe
   const keeper = new URL((await read('directory/broker_http_url')).split('\n')[0] ?? '');
   expect(keeper.href).toMatch(/^http:\/\/directory-accounts:[0-9a-f]{64}@rabbitmq:15672\/$/);
   passwords.set(keeper.username, keeper.password);
-  expect(new Set(passwords.values()).size).toBe(7);
+  expect(new Set(passwords.values()).size).toBe(8);
   expect(users.map(({ name }: { name: string }) => name)).toEqual([...passwords.keys()]);
   for (const { name, password_hash, tags } of users) {
     const bytes = Buffer.from(password_hash, 'base64');
@@ -140,7 +142,7 @@ test('what it writes is what the settings read', async () => {
   const io = { out: (text: string) => void said.push(text), err: () => {}, env: { WARREN_ROUTES: '/=shop' }, cwd: '/' };
   const argv = [dir, '--broker', 'amqp://rabbitmq:5672', '--queue-type', 'quorum'];
   await configAccounts.run(argv, new AbortController().signal, io);
-  expect(said).toEqual(['made accounts admin, proxy, worker-shop, demo, directory, directory-accounts\n']);
+  expect(said).toEqual(['made accounts admin, proxy, worker-shop, demo, directory, naming, directory-accounts\n']);
   const env = {
     WARREN_BROKER_URL_FILE: join(dir, 'worker/shop/broker_url'),
     WARREN_BROKER_QUEUE_TYPE_FILE: join(dir, 'worker/shop/queue_type'),

@@ -66,6 +66,14 @@ export interface Peer {
   addresses: string[];
 }
 
+/** The value of a provider record: what a member says of itself and of a file that it has. */
+export interface Provider {
+  /** Where it can be dialled, as in `Way`. */
+  addresses: string[];
+  /** What it calls the file, without folders; at most 255 bytes, empty when it does not say. */
+  name: string;
+}
+
 export interface Record {
   key: Buffer;
   kind: RecordKind;
@@ -167,6 +175,21 @@ export interface StoreResponse {
   reason: string;
 }
 
+/** As Store, of provider records. */
+export interface StoreAllRequest {
+  way:
+    | Way
+    | undefined;
+  /** At most 64. */
+  records: Record[];
+  asOwner: boolean;
+}
+
+export interface StoreAllResponse {
+  /** One for each record, in their order. */
+  replies: StoreResponse[];
+}
+
 export interface FetchRequest {
   way: Way | undefined;
   key: Buffer;
@@ -189,6 +212,8 @@ export interface ReconcileRequest {
   /** At most 512. */
   digests: Digest[];
   isOwner: boolean;
+  /** And has learnt what the other holders know of it. */
+  isSettled: boolean;
 }
 
 export interface ReconcileResponse {
@@ -197,6 +222,10 @@ export interface ReconcileResponse {
   /** At most 512. */
   newer: Digest[];
   isCut: boolean;
+  /** The receiver has not yet been told what there is on the arc: that it has nothing newer says nothing. */
+  isFresh: boolean;
+  /** Other nodes between the arc's beginning and the receiver that lately said that they own something; at most 8. */
+  claimants: Peer[];
 }
 
 export interface RetrieveRequest {
@@ -366,6 +395,73 @@ export const Peer: MessageFns<Peer> = {
     message.member = object.member ?? Buffer.alloc(0);
     message.index = object.index ?? 0;
     message.addresses = object.addresses?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseProvider(): Provider {
+  return { addresses: [], name: "" };
+}
+
+export const Provider: MessageFns<Provider> = {
+  encode(message: Provider, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.addresses) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Provider {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProvider();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Provider>, I>>(base?: I): Provider {
+    return Provider.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Provider>, I>>(object: I): Provider {
+    const message = createBaseProvider();
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.name = object.name ?? "";
     return message;
   },
 };
@@ -1439,6 +1535,140 @@ export const StoreResponse: MessageFns<StoreResponse> = {
   },
 };
 
+function createBaseStoreAllRequest(): StoreAllRequest {
+  return { way: undefined, records: [], asOwner: false };
+}
+
+export const StoreAllRequest: MessageFns<StoreAllRequest> = {
+  encode(message: StoreAllRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.way !== undefined) {
+      Way.encode(message.way, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.records) {
+      Record.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.asOwner !== false) {
+      writer.uint32(24).bool(message.asOwner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreAllRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreAllRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.way = Way.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.records.push(Record.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.asOwner = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StoreAllRequest>, I>>(base?: I): StoreAllRequest {
+    return StoreAllRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StoreAllRequest>, I>>(object: I): StoreAllRequest {
+    const message = createBaseStoreAllRequest();
+    message.way = (object.way !== undefined && object.way !== null) ? Way.fromPartial(object.way) : undefined;
+    message.records = object.records?.map((e) => Record.fromPartial(e)) || [];
+    message.asOwner = object.asOwner ?? false;
+    return message;
+  },
+};
+
+function createBaseStoreAllResponse(): StoreAllResponse {
+  return { replies: [] };
+}
+
+export const StoreAllResponse: MessageFns<StoreAllResponse> = {
+  encode(message: StoreAllResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.replies) {
+      StoreResponse.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreAllResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreAllResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.replies.push(StoreResponse.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StoreAllResponse>, I>>(base?: I): StoreAllResponse {
+    return StoreAllResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StoreAllResponse>, I>>(object: I): StoreAllResponse {
+    const message = createBaseStoreAllResponse();
+    message.replies = object.replies?.map((e) => StoreResponse.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseFetchRequest(): FetchRequest {
   return { way: undefined, key: Buffer.alloc(0), kind: 0 };
 }
@@ -1586,7 +1816,7 @@ export const FetchResponse: MessageFns<FetchResponse> = {
 };
 
 function createBaseReconcileRequest(): ReconcileRequest {
-  return { way: undefined, from: Buffer.alloc(0), to: Buffer.alloc(0), digests: [], isOwner: false };
+  return { way: undefined, from: Buffer.alloc(0), to: Buffer.alloc(0), digests: [], isOwner: false, isSettled: false };
 }
 
 export const ReconcileRequest: MessageFns<ReconcileRequest> = {
@@ -1605,6 +1835,9 @@ export const ReconcileRequest: MessageFns<ReconcileRequest> = {
     }
     if (message.isOwner !== false) {
       writer.uint32(40).bool(message.isOwner);
+    }
+    if (message.isSettled !== false) {
+      writer.uint32(48).bool(message.isSettled);
     }
     return writer;
   },
@@ -1662,6 +1895,14 @@ export const ReconcileRequest: MessageFns<ReconcileRequest> = {
             message.isOwner = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.isSettled = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1684,12 +1925,13 @@ export const ReconcileRequest: MessageFns<ReconcileRequest> = {
     message.to = object.to ?? Buffer.alloc(0);
     message.digests = object.digests?.map((e) => Digest.fromPartial(e)) || [];
     message.isOwner = object.isOwner ?? false;
+    message.isSettled = object.isSettled ?? false;
     return message;
   },
 };
 
 function createBaseReconcileResponse(): ReconcileResponse {
-  return { wanted: [], newer: [], isCut: false };
+  return { wanted: [], newer: [], isCut: false, isFresh: false, claimants: [] };
 }
 
 export const ReconcileResponse: MessageFns<ReconcileResponse> = {
@@ -1702,6 +1944,12 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
     }
     if (message.isCut !== false) {
       writer.uint32(24).bool(message.isCut);
+    }
+    if (message.isFresh !== false) {
+      writer.uint32(32).bool(message.isFresh);
+    }
+    for (const v of message.claimants) {
+      Peer.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1743,6 +1991,22 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
             message.isCut = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isFresh = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.claimants.push(Peer.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1763,6 +2027,8 @@ export const ReconcileResponse: MessageFns<ReconcileResponse> = {
     message.wanted = object.wanted?.map((e) => Slot.fromPartial(e)) || [];
     message.newer = object.newer?.map((e) => Digest.fromPartial(e)) || [];
     message.isCut = object.isCut ?? false;
+    message.isFresh = object.isFresh ?? false;
+    message.claimants = object.claimants?.map((e) => Peer.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1947,6 +2213,14 @@ export const RingServiceDefinition = {
       requestType: StoreRequest as typeof StoreRequest,
       requestStream: false,
       responseType: StoreResponse as typeof StoreResponse,
+      responseStream: false,
+      options: {},
+    },
+    storeAll: {
+      name: "StoreAll",
+      requestType: StoreAllRequest as typeof StoreAllRequest,
+      requestStream: false,
+      responseType: StoreAllResponse as typeof StoreAllResponse,
       responseStream: false,
       options: {},
     },

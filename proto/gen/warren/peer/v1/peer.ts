@@ -263,6 +263,8 @@ export interface Found {
 
 export interface LocateRequest {
   fileId: string;
+  /** As in GetRequest. */
+  locate?: string | undefined;
 }
 
 export interface LocateResponse {
@@ -283,6 +285,8 @@ export interface GetRequest {
   to: string;
   /** Members to pull from; empty: those that Locate finds. */
   from: string[];
+  /** Where to look for who has it: `directory`, `ring` or `both`; unset: as the member is set (member.locate). Names are the directory's alone. */
+  locate?: string | undefined;
 }
 
 export interface GetResponse {
@@ -1858,13 +1862,16 @@ export const Found: MessageFns<Found> = {
 };
 
 function createBaseLocateRequest(): LocateRequest {
-  return { fileId: "" };
+  return { fileId: "", locate: undefined };
 }
 
 export const LocateRequest: MessageFns<LocateRequest> = {
   encode(message: LocateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.fileId !== "") {
       writer.uint32(10).string(message.fileId);
+    }
+    if (message.locate !== undefined) {
+      writer.uint32(18).string(message.locate);
     }
     return writer;
   },
@@ -1890,6 +1897,14 @@ export const LocateRequest: MessageFns<LocateRequest> = {
             message.fileId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.locate = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1908,6 +1923,7 @@ export const LocateRequest: MessageFns<LocateRequest> = {
   fromPartial<I extends Exact<DeepPartial<LocateRequest>, I>>(object: I): LocateRequest {
     const message = createBaseLocateRequest();
     message.fileId = object.fileId ?? "";
+    message.locate = object.locate ?? undefined;
     return message;
   },
 };
@@ -2059,7 +2075,7 @@ export const Holder: MessageFns<Holder> = {
 };
 
 function createBaseGetRequest(): GetRequest {
-  return { what: "", to: "", from: [] };
+  return { what: "", to: "", from: [], locate: undefined };
 }
 
 export const GetRequest: MessageFns<GetRequest> = {
@@ -2072,6 +2088,9 @@ export const GetRequest: MessageFns<GetRequest> = {
     }
     for (const v of message.from) {
       writer.uint32(26).string(v!);
+    }
+    if (message.locate !== undefined) {
+      writer.uint32(34).string(message.locate);
     }
     return writer;
   },
@@ -2113,6 +2132,14 @@ export const GetRequest: MessageFns<GetRequest> = {
             message.from.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.locate = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2133,6 +2160,7 @@ export const GetRequest: MessageFns<GetRequest> = {
     message.what = object.what ?? "";
     message.to = object.to ?? "";
     message.from = object.from?.map((e) => e) || [];
+    message.locate = object.locate ?? undefined;
     return message;
   },
 };
