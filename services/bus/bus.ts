@@ -35,6 +35,8 @@ export interface Delivery {
   readonly traceparent: string | undefined;
   /** Offset in a stream; undefined from other queues. */
   readonly offset: bigint | undefined;
+  /** Of the entry that the same reading of the stream has delivered directly before it. */
+  readonly after?: bigint | undefined;
   /** It came by a way that the queue is not bound to (`ConsumeOptions.takesStrays`): nothing else of it is to be believed. */
   readonly isStray?: true;
 }
@@ -52,6 +54,8 @@ export interface ConsumeOptions {
   readonly noAck?: boolean;
   /** Where to start in a stream, on the first session; later sessions go on behind the last delivery handled. */
   readonly offset?: 'first' | 'last' | 'next' | bigint;
+  /** Later sessions begin with the last delivery handled, once more, and not behind it: whoever gets it sees that nothing is between. */
+  readonly overlaps?: true;
   /**
    * Bindings made on each session, for a queue named by the server. For another queue that the role does not know: those that who
    * declares it has made; what came otherwise is dropped.

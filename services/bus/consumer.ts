@@ -58,7 +58,9 @@ export class BusConsumer implements Consumer {
   async attach(session: Session): Promise<void> {
     if (this.#closing) return;
     const channel = await openChannel(session.consuming);
-    const open: OpenConsumer = { channel, tag: '', acks: new AckWindow(), flushing: false, isExpected: () => true };
+    const open: OpenConsumer = {
+      ...{ channel, tag: '', acks: new AckWindow(), flushing: false, isExpected: () => true, lastOffset: undefined },
+    };
     let failed: unknown;
     let isAttached = false;
     // Until it is attached, whoever attaches hears of it, and tries again or not.
@@ -84,7 +86,8 @@ export class BusConsumer implements Consumer {
     if (this.#closing) return closeQuietly(channel);
     open.isExpected = arrivals(bindings);
     this.#open = open;
-    const offset = this.#nextOffset ?? this.#options.offset;
+    const again = this.#options.overlaps ? 1n : 0n;
+    const offset = this.#nextOffset === undefined ? this.#options.offset : this.#nextOffset - again;
     const ok = await channel.consume(
       name,
       message => {
@@ -150,7 +153,8 @@ export class BusConsumer implements Consumer {
   #deliver(open: OpenConsumer, message: ConsumeMessage): void {
     if (this.#closing && this.#options.ending === 'channel') return;
     const tag = message.fields.deliveryTag;
-    const delivery = asDelivery(message);
+    const delivery = asDelivery(message, open.lastOffset);
+    open.lastOffset = delivery.offset;
     largePassed(delivery.body.length);
     if (!this.#options.noAck) open.acks.delivered(tag);
     this.#running++;
@@ -248,10 +252,11 @@ interface OpenConsumer {
   tag: string;
   readonly acks: AckWindow;
   flushing: boolean;
+  lastOffset: bigint | undefined;
   isExpected: ReturnType<typeof arrivals>;
 }
 
-function asDelivery({ fields, properties, content }: ConsumeMessage): Delivery {
+function asDelivery({ fields, properties, content }: ConsumeMessage, after: bigint | undefined): Delivery {
   const headers = properties.headers ?? {};
   const offset: unknown = headers['x-stream-offset'];
   const traceparent: unknown = headers.traceparent;
@@ -266,6 +271,7 @@ function asDelivery({ fields, properties, content }: ConsumeMessage): Delivery {
     redelivered: fields.redelivered,
     traceparent: text(traceparent),
     offset: typeof offset === 'number' ? BigInt(offset) : undefined,
+    ...(after === undefined ? {} : { after }),
   };
 }
 

@@ -15,7 +15,8 @@ export interface TailOptions {
 
 /**
  * Reads a stream from a place on, and goes on reading what comes. Each entry once, in the order of the log, whatever happens to the
- * connections; offsets have gaps only where retention has cut. It begins when the stream is there, and waits for a broker. Who appends
+ * connections; `after` says which one it came directly behind. Offsets have gaps where retention has cut, and where RabbitMQ has written
+ * something for itself (seen on 3.10.8 after restarts). It begins when the stream is there, and waits for a broker. Who appends
  * with `Bus.publish` sees its own entry here, by its `messageId`; after a lost connection perhaps twice, with the same one. What came
  * into the stream past its bindings has its place in it, and is marked `isStray`.
  * @param handler must not throw: what it threw at is not shown again
@@ -40,7 +41,8 @@ export function tailStream(
       },
       {
         prefetch: atOnce,
-        offset: next,
+        offset: next === 'first' || next === 0n ? next : next - 1n,
+        overlaps: true,
         bindings: () => bindings,
         ending: 'channel',
         takesStrays: true,

@@ -65,6 +65,8 @@ test('a stream is read from any place, each entry once and in order, also by who
     );
     expect(seen.map(({ body }) => body.toString())).toEqual(texts(from, 120));
     expect(seen.map(({ offset }) => Number(offset))).toEqual(texts(from, 120).map(Number));
+    // Also over a connection that was cut it is known that nothing was between.
+    expect(seen.map(({ after }) => after)).toEqual(seen.map(({ offset }) => (offset === 0n ? undefined : offset - 1n)));
   }
 });
 

@@ -70,6 +70,37 @@ describe('a reader of the log', () => {
     expect(log.snapshot()).toEqual(whole(entries).snapshot());
   });
 
+  /** As RabbitMQ delivers them when it has written something for itself before the one at that place. */
+  const skipped = (entries: readonly Logged[], at: number, by = 1): Logged[] =>
+    entries.map((each, place) => ({
+      ...{ ...each, offset: place < at ? each.offset : each.offset + by },
+      after: place === 0 ? undefined : place - 1 + (place > at ? by : 0),
+    }));
+
+  test('goes on over an offset that is nobody’s, at the beginning too', () => {
+    const entries = createEntries(9);
+    for (const at of [0, 1, 7]) {
+      const log = new ChatLog({ isAuthentic });
+      expect(readAll(log, skipped(entries, at))).toHaveLength(entries.length);
+      expect(log.isLost).toBe(false);
+      expect(log.state.seq).toBe(whole(entries).state.seq);
+    }
+  });
+
+  test('is lost where it does not know that nothing was between, or something must have been', () => {
+    const entries = createEntries(9);
+    const unknown = skipped(entries, 7).map(each => ({ ...each, after: each.offset === 8 ? undefined : each.after }));
+    // Retention has overtaken it: the next of its owner has not the next number.
+    const overtaken = skipped(entries, 7)
+      .filter(({ offset }) => offset !== 6)
+      .map(each => ({ ...each, after: each.offset === 8 ? 5 : each.after }));
+    for (const part of [unknown, overtaken, skipped(entries, 7, 5)]) {
+      const log = new ChatLog({ isAuthentic });
+      readAll(log, part);
+      expect(log.isLost).toBe(true);
+    }
+  });
+
   test('does not take a checkpoint that comes from before what is there, nor one from what is to come', () => {
     const entries = createEntries(30);
     const log = new ChatLog({ isAuthentic });

@@ -25,7 +25,13 @@ export class Stage {
 
   /** @param leaseMs and how often it migrates; 0: never */
   constructor({ leaseMs, migrateEveryMs }: { leaseMs: number; migrateEveryMs: number }) {
-    const weather = { delay: () => 1, returnsLate: () => false, keepsPlaces: true, repeats: () => 0 };
+    const weather = {
+      delay: () => 1,
+      returnsLate: () => false,
+      keepsPlaces: true,
+      repeats: () => 0,
+      skips: () => false,
+    };
     this.broker = new ModelBroker(this.queue, weather, { segment: 1, segments: 0 });
     // Never so low that something is lost, nor as high as to be last.
     const random = (): number => 0.5;

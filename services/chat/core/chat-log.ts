@@ -20,11 +20,14 @@ export interface ChatLogOptions {
   readonly maxHeld?: number;
 }
 
+/** RabbitMQ gives an offset to what it writes into a stream for itself: one at a time is skipped, where nothing has been cut. */
+const mostSkipped = 4;
+
 /**
  * A reader of the log. It takes what the stream delivers, in the stream's order, and gives each entry once, in order, with what it means.
  *
  * - *following*: the state is that of all entries up to `offset`. What was delivered before is passed over.
- * - *lost*: the next entry delivered is not the one after `offset`, for the log has been cut. Entries are held until a checkpoint among them, or a snapshot from
+ * - *lost*: the next entry delivered is not the one after `offset` (nor one directly behind it, after a few offsets that are nobody's), for the log has been cut. Entries are held until a checkpoint among them, or a snapshot from
  *   elsewhere (`adopt`), has an offset from which they go on; then it follows.
  */
 export class ChatLog {
@@ -55,7 +58,7 @@ export class ChatLog {
     return this.#held !== undefined;
   }
 
-  /** Where to read on, after the connection to the stream was lost. */
+  /** Where to read on, after the connection to the stream was lost: from the one before it, so that it shows whether it is still there. */
   get nextOffset(): number {
     const last = this.#held?.at(-1);
     return (last?.offset ?? this.#state.offset) + 1;
@@ -68,10 +71,15 @@ export class ChatLog {
   /** @returns what was read by it: nothing of what had been delivered before, and nothing while it is lost */
   read(logged: Logged): Read[] {
     if (logged.offset < this.nextOffset) return [];
+    const last = this.nextOffset - 1;
+    const isNext = logged.offset === last + 1;
+    // Retention cuts more than a few.
+    const isKnown = last === -1 || logged.after === last;
+    const isBehind = isNext || (isKnown && logged.offset - last <= mostSkipped);
     if (this.#held === undefined) {
-      if (logged.offset === this.#state.offset + 1) return [this.#apply(logged)];
+      if (isNext || (isBehind && !this.#showsLoss(logged))) return [this.#apply(logged)];
       this.#held = [];
-    } else if (logged.offset > this.nextOffset) {
+    } else if (!isBehind) {
       // Cut once more before it found its way.
       this.#held = [];
       this.#heldSize = 0;
@@ -98,6 +106,16 @@ export class ChatLog {
     const reads: Read[] = [{ kind: 'cut', fromSeq: seq + 1, toSeq: snapshot.seq }];
     for (const logged of held) if (logged.offset > snapshot.offset) reads.push(this.#apply(logged));
     return reads;
+  }
+
+  /**
+   * Whether there must have been something in between: a reader that retention overtakes is not told. Where only offsets were skipped, the
+   * owner's next entry has the next number. What others write proves nothing.
+   */
+  #showsLoss({ entry, from }: Logged): boolean {
+    const { epoch, owner, seq } = this.#state;
+    if (entry === undefined || entry.kind === 'epoch' || from !== owner) return false;
+    return entry.epoch === epoch && entry.seq > seq + 1;
   }
 
   #apply(logged: Logged): Read {

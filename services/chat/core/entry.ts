@@ -58,6 +58,8 @@ export type Operation =
 /** An entry where it stands. */
 export interface Logged {
   readonly offset: number;
+  /** Of the entry that was delivered directly before it, by one reading of the stream; absent: that is not known. */
+  readonly after?: number | undefined;
   /** Its appender, as the broker has checked it; undefined: no member. */
   readonly from: MemberId | undefined;
   /** Undefined: it cannot be read. */

@@ -162,13 +162,14 @@ export class ChatNode {
     this.#ends.push(() => clearInterval(ticks));
   }
 
-  #tailed({ offset, userId, type, body, isStray }: StreamEntry): void {
+  #tailed({ offset, after, userId, type, body, isStray }: StreamEntry): void {
     this.#begin();
     const isEntry = isStray !== true && type === 'warren.chat.v1.Entry';
     const decoded = isEntry ? decodeEntry(body, this.#chat) : undefined;
     this.#reads(
       this.log.read({
         ...{ offset: Number(offset), size: body.length },
+        ...(after === undefined ? {} : { after: Number(after) }),
         from: isEntry ? memberIn(userId) : undefined,
         entry: decoded?.entry,
         atMs: decoded?.atMs ?? 0,

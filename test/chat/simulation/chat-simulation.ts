@@ -62,6 +62,7 @@ export async function simulateChat(
       return isLate;
     },
     keepsPlaces: chance(0.5),
+    skips: () => chance(0.02),
     repeats: () => (chance(0.5) ? below(10) : 0),
   };
   const broker = new ModelBroker(queue, weather, { segment, segments: isCutOff ? segments : 0 });

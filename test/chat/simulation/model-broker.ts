@@ -13,6 +13,8 @@ export interface Weather {
   readonly keepsPlaces: boolean;
   /** How many entries a stream delivers once more after a reconnection. */
   repeats(): number;
+  /** Whether the stream skips an offset before an entry. */
+  skips(): boolean;
 }
 
 export interface Message {
@@ -38,6 +40,7 @@ export class ModelBroker {
   readonly queue: EventQueue;
   readonly weather: Weather;
   readonly entries: Logged[] = [];
+  readonly holes = new Set<number>();
   firstOffset = 0;
   isUp = true;
   /** Never delivered. */
@@ -68,6 +71,13 @@ export class ModelBroker {
   }
 
   append(from: MemberId, entry: Entry): void {
+    // What the broker writes for itself: read by nobody, and void for who looks at it.
+    if (this.weather.skips()) {
+      this.holes.add(this.entries.length);
+      const hole = { offset: this.entries.length, from: undefined, entry: undefined, size: 0, atMs: 0 };
+      this.entries.push(hole);
+      this.onAppend(hole);
+    }
     const logged = { offset: this.entries.length, from, entry, size: 1, atMs: this.queue.now() };
     this.entries.push(logged);
     if (this.#segments > 0 && this.entries.length % this.#segment === 0) {

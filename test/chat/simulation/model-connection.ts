@@ -23,6 +23,7 @@ export class Connection {
   readonly #up: Way;
   readonly #down: Way;
   #next: number | undefined;
+  #last: number | undefined;
   #publishes = 0;
   #isDropped = false;
   /** What is on its way up when it ends is lost from here on. */
@@ -103,6 +104,7 @@ export class Connection {
   read(next: number): void {
     this.#up.send(() => {
       this.#next = Math.max(next - this.#broker.weather.repeats(), this.#broker.firstOffset);
+      this.#last = undefined;
       this.push();
     });
   }
@@ -110,11 +112,13 @@ export class Connection {
   // --- at the broker
 
   push(): void {
-    const { entries, firstOffset } = this.#broker;
+    const { entries, firstOffset, holes } = this.#broker;
     if (this.#next === undefined) return;
     this.#next = Math.max(this.#next, firstOffset);
     while (this.#next < entries.length) {
-      const logged = entries[this.#next++] as Logged;
+      const logged = { ...(entries[this.#next++] as Logged), after: this.#last };
+      if (holes.has(logged.offset)) continue;
+      this.#last = logged.offset;
       this.down(() => this.peer.entry(logged));
     }
   }

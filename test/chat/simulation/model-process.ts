@@ -223,7 +223,7 @@ export class ModelProcess {
     const connection = this.isCutOff ? undefined : this.#world.broker.connect(this.#peer());
     if (connection === undefined) return this.#connectLater(100 + this.#world.random() * 100);
     this.connection = connection;
-    connection.read(this.log.nextOffset);
+    connection.read(Math.max(0, this.log.nextOffset - 1));
     // What was not confirmed goes once more, before all else.
     const again = [...this.#unconfirmed.values()];
     this.#unconfirmed.clear();
