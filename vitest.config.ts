@@ -9,13 +9,17 @@ const long = process.env.WARREN_LONG ? [] : ['test/**/*.long.test.ts'];
 const reporter = brokerReporter(here);
 const integration = ['test/**/*.broker.test.ts'];
 // What is beyond the broker, and takes long: on the embedded one, and by `npm run test:long` on all.
-const once = process.env.WARREN_LONG ? [] : ['test/**/*.once.broker.test.ts'];
+const once = process.env.WARREN_LONG
+  ? []
+  : [
+      'test/**/*.once.broker.test.ts',
+      'test/directory/{revoking,announcements}.*',
+      'test/member/daemon.*',
+      'test/up/{members,status}.*',
+      'test/proxy/{streams,websocket}.*',
+    ];
 // What is beyond the broker, and yet worth a real one: on the embedded one and the newest RabbitMQ that is here; by `test:long` on all.
-const beyond = [
-  'test/{chat,chord,directory,member,naming}/**',
-  'test/up/{members,status,up}.*',
-  'test/proxy/{streams,websocket}.*',
-];
+const beyond = ['test/{chat,chord,directory,member,naming}/**', 'test/up/up.*', 'test/proxy/faults.*'];
 const older =
   !process.env.WARREN_LONG && here.projects.some(({ name, why }) => name === 'rabbitmq-4.0' && why === undefined)
     ? beyond
@@ -66,6 +70,7 @@ export default defineConfig({
                 ...common,
                 name: 'compose',
                 include: acceptance,
+                exclude: long,
                 fileParallelism: false,
                 sequence: { groupOrder: 2 },
               },
