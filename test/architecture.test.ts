@@ -19,6 +19,7 @@ const core = [
   'services/lib/failure.ts',
   'services/lib/identity/member-id.ts',
   'services/lib/lease.ts',
+  'services/lib/remember.ts',
   'services/lib/trace.ts',
   'services/bus/ack-window.ts',
   'services/bus/accounts/management-url.ts',

@@ -1,3 +1,4 @@
+import { remember } from '../lib/remember.ts';
 import type { Peer } from './peer.ts';
 
 /** Of one member. */
@@ -26,12 +27,7 @@ export class AddressBook {
 
   /** The member itself says so. */
   heard(member: string, addresses: readonly string[]): void {
-    this.#heard.delete(member);
-    this.#heard.set(member, addresses);
-    for (const oldest of this.#heard.keys()) {
-      if (this.#heard.size <= remembered) break;
-      this.#heard.delete(oldest);
-    }
+    remember(this.#heard, member, addresses, remembered);
   }
 
   of({ member, address }: Pick<Peer, 'member' | 'address'>): string[] {

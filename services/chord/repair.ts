@@ -1,3 +1,4 @@
+import { remember } from '../lib/remember.ts';
 import { type Arc, ArcSet } from './arc.ts';
 import { maxClaimants } from './bounds.ts';
 import { type Holders, holdersOf } from './holders.ts';
@@ -99,22 +100,13 @@ export class Repair {
     { wanted, isCut }: Pick<Reconciled, 'wanted' | 'isCut'>,
   ): Pick<Reconciled, 'isFresh' | 'claimants'> {
     if (isOwner) {
-      this.#claimed(from);
+      remember(this.#claims, from.id, { peer: from, at: this.#ports.clock.now() }, claimsRemembered);
       this.#cut(from.id);
       this.#node.answer('notify', {}, from);
       if (isSettled && wanted.length === 0 && !isCut) this.#wasTold({ from: low, to });
     }
     const isFresh = this.#toldIn !== this.#node.era || !this.#told.covers({ from: low, to });
     return { isFresh, claimants: this.#claimantsBetween(low, from) };
-  }
-
-  #claimed(peer: Peer): void {
-    this.#claims.delete(peer.id);
-    this.#claims.set(peer.id, { peer, at: this.#ports.clock.now() });
-    for (const oldest of this.#claims.keys()) {
-      if (this.#claims.size <= claimsRemembered) break;
-      this.#claims.delete(oldest);
-    }
   }
 
   /** The nearest to us first. */

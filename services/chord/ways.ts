@@ -4,6 +4,7 @@ import { createClient } from '../bus/calls.ts';
 import type { MemberHost } from '../bus/hosted.ts';
 import { rpcKey } from '../bus/own-keys.ts';
 import { brokerAccountOf, type MemberId } from '../lib/identity/member-id.ts';
+import { remember } from '../lib/remember.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { AddressBook } from './address-book.ts';
 import type { Codecs } from './call-codecs.ts';
@@ -53,7 +54,7 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
 
   const byBus = (member: string): RingClient => {
     const client = busClients.get(member) ?? clientByBus(bus, member);
-    remember(busClients, member, client);
+    remember(busClients, member, client, remembered);
     return client;
   };
 
@@ -61,7 +62,7 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
     // Without a broker the call would wait for one.
     if (bus.state !== 'up') throw new CallFailure('UNAVAILABLE', 'CHORD_NO_WAY', 'there is no broker to call through');
     const reply = await callBy(byBus(asked.to.member), asked, codecs, book);
-    remember(lastWays, asked.to.member, 'broker');
+    remember(lastWays, asked.to.member, 'broker', remembered);
     return reply;
   }
 
@@ -71,7 +72,7 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
     if (link.way === 'broker') return viaBroker(asked);
     try {
       const reply = await callBy(link.unary(RingServiceDefinition), asked, codecs, book);
-      remember(lastWays, member, 'direct');
+      remember(lastWays, member, 'direct', remembered);
       return reply;
     } catch (error) {
       // The connection broke: there may be another, or the broker.
@@ -95,7 +96,7 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
         viaBroker({ ...asked, timeoutMs: Math.ceil(half) }).then(
           reply => {
             if (isOver) return;
-            remember(mistrustedUntil, member, clock() + mistrustMs);
+            remember(mistrustedUntil, member, clock() + mistrustMs, remembered);
             end(() => resolve(reply));
           },
           () => {},
@@ -129,13 +130,4 @@ export function createWays({ host, codecs, book, answerHere, onSilent }: WaysNee
 /** It lives, and said no. */
 function isAnswer(error: unknown): boolean {
   return error instanceof CallFailure && error.code !== 'CALL_GRPC' && error.code !== 'CHORD_NO_WAY';
-}
-
-function remember<V>(entries: Map<string, V>, key: string, value: V): void {
-  entries.delete(key);
-  entries.set(key, value);
-  for (const oldest of entries.keys()) {
-    if (entries.size <= remembered) break;
-    entries.delete(oldest);
-  }
 }

@@ -1,3 +1,5 @@
+import { remember } from './remember.ts';
+
 /**
  * Attempts per key (an account, an address): each has a bucket of `burst`, and gets one back every `refillMs`. Memory is
  * bounded: beyond `maxKeys` the key that was quiet longest is forgotten. To have one forgotten early, an attacker has to make
@@ -50,12 +52,7 @@ export class AttemptLimiter {
   }
 
   #put(key: string, spent: number, now: number): void {
-    this.#buckets.delete(key);
-    if (spent <= 0) return;
-    this.#buckets.set(key, { spent, at: now });
-    for (const oldest of this.#buckets.keys()) {
-      if (this.#buckets.size <= this.#options.maxKeys) break;
-      this.#buckets.delete(oldest);
-    }
+    if (spent <= 0) this.#buckets.delete(key);
+    else remember(this.#buckets, key, { spent, at: now }, this.#options.maxKeys);
   }
 }

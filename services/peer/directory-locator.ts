@@ -2,6 +2,7 @@ import type { FileSource } from '../../proto/gen/warren/directory/v1/files.ts';
 import type { MemberHost } from '../bus/hosted.ts';
 import { messageOf } from '../lib/failure.ts';
 import { isMemberId, type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { remember } from '../lib/remember.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Contact, type FoundContent, isAway, type Locator } from './locator.ts';
 import { type ContentId, isContentId } from './merkle.ts';
@@ -20,20 +21,11 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
   const byName = new Map<string, readonly FoundContent[]>();
   const contacts = new Map<MemberId, { contact: Contact; at: number }>();
 
-  const remember = <K, V>(map: Map<K, V>, key: K, value: V): void => {
-    map.delete(key);
-    map.set(key, value);
-    for (const oldest of map.keys()) {
-      if (map.size <= remembered) break;
-      map.delete(oldest);
-    }
-  };
-
   const take = (sources: readonly FileSource[]): FoundContent[] =>
     sources.flatMap(({ peerId, username, addresses, file }) => {
       if (!isMemberId(peerId) || file === undefined || !isContentId(file.id)) return [];
       const contact = { memberId: peerId, name: username, addresses: addresses.slice(0, 16) };
-      remember(contacts, peerId, { contact, at: clock() });
+      remember(contacts, peerId, { contact, at: clock() }, remembered);
       return peerId === own ? [] : [{ id: file.id, path: file.name, contact }];
     });
 
@@ -48,7 +40,7 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
       throw new CallFailure('NOT_FOUND', 'DIRECTORY_NO_SOURCE', 'nobody else who has this file is there now');
     for (const each of found) {
       const others = (byId.get(each.id) ?? []).filter(({ contact }) => contact.memberId !== each.contact.memberId);
-      remember(byId, each.id, [...others, each].slice(-100));
+      remember(byId, each.id, [...others, each].slice(-100), remembered);
     }
     return found;
   };
@@ -59,7 +51,7 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
     async find(name, signal) {
       try {
         const found = await ask(name, signal);
-        remember(byName, name, found);
+        remember(byName, name, found, remembered);
         return found;
       } catch (error) {
         const before = byName.get(name);
@@ -76,7 +68,7 @@ export function createDirectoryLocator({ directory, id: own, clock }: Needs): Lo
         const { member } = await directory.getMember({ token: '', memberId }, { deadlineMs: patienceMs });
         if (member === undefined) return before?.contact;
         const contact = { memberId, name: member.username || shortId(memberId), addresses: member.addresses };
-        remember(contacts, memberId, { contact, at: clock() });
+        remember(contacts, memberId, { contact, at: clock() }, remembered);
         return contact;
       } catch {
         return before?.contact;

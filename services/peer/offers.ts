@@ -6,6 +6,7 @@ import {
   TransferPhase,
 } from '../../proto/gen/warren/peer/v1/peer.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
+import { remember } from '../lib/remember.ts';
 import type { Limits } from './limits.ts';
 import type { Contact, Locator } from './locator.ts';
 import { type ContentId, isContentId, mostFileBytes } from './merkle.ts';
@@ -104,7 +105,7 @@ export class Offers {
       const hasCome = view.state === TransferPhase.TRANSFER_PHASE_DONE;
       limits.settleOffer(fileId, hasCome);
       const answer = hasCome ? held : refused(view.reason || 'CANCELLED', view.detail || 'it was cancelled there');
-      if (isOver(view)) this.#remember(key, answer);
+      if (isOver(view)) remember(this.#ended, key, answer, remembered);
     });
   }
 
@@ -112,14 +113,6 @@ export class Offers {
     const count = (this.#taken.get(from) ?? 0) + by;
     if (count > 0) this.#taken.set(from, count);
     else this.#taken.delete(from);
-  }
-
-  #remember(key: string, answer: OfferResponse): void {
-    this.#ended.set(key, answer);
-    for (const oldest of this.#ended.keys()) {
-      if (this.#ended.size <= remembered) break;
-      this.#ended.delete(oldest);
-    }
   }
 }
 

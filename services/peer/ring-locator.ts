@@ -1,6 +1,7 @@
 import { Failure, messageOf } from '../lib/failure.ts';
 import { type MemberId, shortId } from '../lib/identity/member-id.ts';
 import { pause } from '../lib/pause.ts';
+import { remember } from '../lib/remember.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import { type Contact, type FoundContent, isAway, isNowhere, type Locate, type Locator } from './locator.ts';
 import type { ContentId } from './merkle.ts';
@@ -45,11 +46,7 @@ export function createLocator(
     byRing.delete(id);
     if (found.length === 0)
       throw new CallFailure('NOT_FOUND', 'RING_FILE', 'nobody says on the ring that they have this file');
-    byRing.set(id, found);
-    for (const oldest of byRing.keys()) {
-      if (byRing.size <= remembered) break;
-      byRing.delete(oldest);
-    }
+    remember(byRing, id, found, remembered);
     return found;
   };
 
