@@ -1,6 +1,7 @@
 import type { Lookup } from './lookup.ts';
 import type { Peer } from './peer.ts';
 import type { RingOptions } from './ports.ts';
+import { isKept, type StoreReply } from './record.ts';
 
 /** Who keeps the copies of a key. */
 export interface Holders {
@@ -29,6 +30,14 @@ export function holdersOf(
   const isWhole = peers.length >= k || around !== -1 || successors.length >= r;
   const size = isWhole ? peers.length : k;
   return { peers, needed: Math.floor(size / 2) + 1, isWhole };
+}
+
+/** A majority has it, the owner among them. @param replies by their place in `peers` */
+export function isAcknowledged(
+  replies: readonly (StoreReply | undefined)[],
+  { needed }: Pick<Holders, 'needed'>,
+): boolean {
+  return isKept(replies[0]) && replies.filter(isKept).length >= needed;
 }
 
 /**

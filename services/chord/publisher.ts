@@ -1,13 +1,13 @@
 import { Failure } from '../lib/failure.ts';
 import { maxProvidedOfWriter, maxStored } from './bounds.ts';
-import { gather, type Holders, holdersOf } from './holders.ts';
+import { gather, type Holders, holdersOf, isAcknowledged } from './holders.ts';
 import { distance, type Identifier, isUpTo } from './identifier.ts';
 import type { Lookup } from './lookup.ts';
 import { every } from './maintenance.ts';
 import type { ChordNode } from './node.ts';
 import type { Peer } from './peer.ts';
 import type { RingCalls, RingClock, RingOptions } from './ports.ts';
-import { isKept, type RingRecord, type StoreReply, type UnsignedRecord } from './record.ts';
+import type { RingRecord, StoreReply, UnsignedRecord } from './record.ts';
 
 export interface PublisherNeeds {
   readonly node: ChordNode;
@@ -194,12 +194,10 @@ export class Publisher {
 type Replies = readonly (RingCalls['storeAll']['reply'] | undefined)[];
 
 /** Of one record. */
-function outcome(came: Replies, at: number, { needed }: Holders): Written {
+function outcome(came: Replies, at: number, holders: Holders): Written {
   const replies = came.map(reply => reply?.replies[at]);
   const [owner] = replies;
-  const count = replies.filter(isKept).length;
-  if (owner?.status === 'superseded' && count >= needed) return 'superseded';
-  if (owner?.status === 'stored' && count >= needed) return 'stored';
+  if (owner && isAcknowledged(replies, holders)) return owner.status;
   return replies.find(reply => reply?.status === 'refused' || reply?.status === 'not-owner')?.status ?? 'silent';
 }
 

@@ -8,7 +8,7 @@ import {
   problemOfRecord,
   tombstoneLifeMs,
 } from './bounds.ts';
-import { gather, type Holders, holdersOf } from './holders.ts';
+import { gather, type Holders, holdersOf, isAcknowledged } from './holders.ts';
 import type { Identifier } from './identifier.ts';
 import { lastBefore } from './lookup.ts';
 import { every } from './maintenance.ts';
@@ -17,7 +17,7 @@ import type { Peer } from './peer.ts';
 import type { Fetched, RingCalls, RingClock, RingEvent, RingOptions, StorageCall } from './ports.ts';
 import { Publisher } from './publisher.ts';
 import { compare } from './reconcile.ts';
-import { isHigher, isKept, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
+import { isHigher, type RingRecord, type StoreReply, slotOf, type UnsignedRecord } from './record.ts';
 import { RecordStore, type StoreBounds } from './record-store.ts';
 import { Repair } from './repair.ts';
 
@@ -223,12 +223,12 @@ export class RingStorage {
     this.#counter = Math.max(this.#counter, seen?.counter ?? 0) + 1;
     const unsigned = { key, kind: 'value' as const, writer, counter: this.#counter, value, lifeMs };
     const record = { ...unsigned, leftMs: lifeMs, ...sign(unsigned) };
-    await this.#persist(key, endsAt, 'was not acknowledged', async ({ peers, needed }) => {
+    await this.#persist(key, endsAt, 'was not acknowledged', async holders => {
       const replies = await gather(
-        peers.map((peer, at) => this.#call(peer, 'store', { record, asOwner: at === 0 })),
-        came => isKept(came[0]) && came.filter(isKept).length >= needed,
+        holders.peers.map((peer, at) => this.#call(peer, 'store', { record, asOwner: at === 0 })),
+        came => isAcknowledged(came, holders),
       );
-      if (isKept(replies[0]) && replies.filter(isKept).length >= needed) return true;
+      if (isAcknowledged(replies, holders)) return true;
       const refusal = replies.find(reply => reply?.status === 'refused');
       if (refusal) throw new Failure('REFUSED', `the record was refused: ${refusal.reason ?? 'for no reason given'}`);
       return undefined;
