@@ -68,16 +68,11 @@ export function createLocator(
       throw neither(ofDirectory, ofRing);
     }
     if (came.directory === undefined) await within(all, graceMs);
-    // What the directory says of a member goes before.
-    const found = [...(came.ring ?? []), ...(came.directory ?? [])];
-    return [...new Map(found.map(each => [each.contact.memberId, each])).values()];
+    return onceEach(came.ring, came.directory);
   };
 
   return {
-    known: id => {
-      const found = [...(byRing.get(id) ?? []), ...directory.known(id)];
-      return [...new Map(found.map(each => [each.contact.memberId, each])).values()];
-    },
+    known: id => onceEach(byRing.get(id), directory.known(id)),
     locate(id, signal, where = usual) {
       if (where === 'both') return inBoth(id, signal);
       return where === 'ring' ? inRing(id) : directory.locate(id, signal);
@@ -93,6 +88,11 @@ export function createLocator(
       return contact ?? found;
     },
   };
+}
+
+/** Each member once; what the directory says of it goes before. */
+function onceEach(ring: readonly FoundContent[] = [], directory: readonly FoundContent[] = []): FoundContent[] {
+  return [...new Map([...ring, ...directory].map(each => [each.contact.memberId, each])).values()];
 }
 
 /** Undefined when it takes longer; what it does goes on. */
