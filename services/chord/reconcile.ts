@@ -28,8 +28,7 @@ export interface Claim extends Arc {
 }
 
 export interface Compared {
-  /** Records that went to the other, and that it would not take. */
-  readonly sent: number;
+  /** Records that the other would not take. */
   readonly refused: number;
   /** See `Reconciled`. */
   readonly isFresh: boolean;
@@ -71,7 +70,6 @@ export async function reconcile(
   const { isOwner, isSettled = false } = arc;
   const claimants = new Map<Identifier, Peer>();
   let isFresh = false;
-  let sent = 0;
   let refused = 0;
   for (const { from, to, digests } of pagesOf(arc, store.on(arc.from, arc.to, now()))) {
     for (let left = maxRounds; ; left--) {
@@ -94,12 +92,11 @@ export async function reconcile(
         const stored = await ask(other, 'store', { record, asOwner: false });
         if (!stored) return undefined;
         if (stored.status === 'refused') refused++;
-        else sent++;
       }
       if (!reply.isCut || arc.isGivenAway || left <= 1) break;
     }
   }
-  return { sent, refused, isFresh, claimants: [...claimants.values()] };
+  return { refused, isFresh, claimants: [...claimants.values()] };
 }
 
 /** Of one page: the other may have this many times more than fits into one answer. */
