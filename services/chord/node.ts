@@ -11,8 +11,10 @@ import { alone, behind } from './successor-list.ts';
 
 export type NodeOptions = Pick<RingOptions, 'r' | 'callTimeoutMs' | 'hopLimit'>;
 
+const nodeCalls = ['ping', 'neighbours', 'route', 'notify', 'nudge'] as const satisfies readonly RingCall[];
+
 /** Calls that a node answers itself; the others are its storage's. */
-export type NodeCall = 'ping' | 'neighbours' | 'route' | 'notify' | 'nudge';
+export type NodeCall = (typeof nodeCalls)[number];
 
 /** A nudged node waits this long for more of them. */
 const nudgeMs = 20;
@@ -263,5 +265,5 @@ export class ChordNode {
 }
 
 export function isNodeCall(call: RingCall): call is NodeCall {
-  return ['ping', 'neighbours', 'route', 'notify', 'nudge'].includes(call);
+  return nodeCalls.some(each => each === call);
 }

@@ -45,11 +45,13 @@ export interface RingCalls {
 
 export type RingCall = keyof RingCalls;
 
+const storageCalls = ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'] as const satisfies readonly RingCall[];
+
 /** Calls that a node's storage answers; the others the node itself. */
-export type StorageCall = 'store' | 'storeAll' | 'fetch' | 'reconcile' | 'retrieve';
+export type StorageCall = (typeof storageCalls)[number];
 
 export function isStorageCall(call: RingCall): call is StorageCall {
-  return ['store', 'storeAll', 'fetch', 'reconcile', 'retrieve'].includes(call);
+  return storageCalls.some(each => each === call);
 }
 
 export interface Fetched {
