@@ -4,6 +4,7 @@ import { createNetwork, type Network } from '../../member/network.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
 import { spawnWarren } from '../../support/warren-process.ts';
+import { allSeeAll } from './killing.ts';
 import { spawnNode } from './network-of-nodes.ts';
 
 let broker: LocalBroker;
@@ -26,11 +27,7 @@ describe('nodes that join through an address', () => {
     const second = await spawnNode(network, '--join', first.address);
     const third = await spawnNode(network, '--join', second.address);
     // Each sees it for itself, one sooner than the other.
-    for (const { ring } of [first, second, third])
-      await until(
-        () => ring.show({}),
-        ({ nodes, isWhole }) => nodes.length === 3 && isWhole,
-      );
+    await allSeeAll([first, second, third], 15_000);
     expect((await first.owner.status({})).parts.map(({ name }) => name)).toEqual(['ring']);
     await first.ring.put({ key: 'greeting', value: Buffer.from('hello'), lifeMs: 0 });
     for (const { ring } of [first, second, third])

@@ -4,7 +4,7 @@ import { createNetwork, type Network } from '../../member/network.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { startRelay } from '../../support/tcp-relay.ts';
 import { until } from '../../support/until.ts';
-import { killSome, spawnRing } from './killing.ts';
+import { allSeeAll, killSome, spawnRing } from './killing.ts';
 import { type RingProcess, spawnNode } from './network-of-nodes.ts';
 
 let broker: LocalBroker;
@@ -14,15 +14,7 @@ beforeEach(async () => {
   network = await createNetwork(broker);
 }, 60_000);
 
-/** Until all see all. */
-async function whole(nodes: readonly RingProcess[]): Promise<void> {
-  for (const { ring } of nodes)
-    await until(
-      () => ring.show({}),
-      ({ nodes: seen, isWhole }) => isWhole && seen.length === nodes.length,
-      30_000,
-    );
-}
+const whole = (nodes: readonly RingProcess[]): Promise<void> => allSeeAll(nodes, 30_000);
 
 /** A key that is a node's own: where it stands itself. */
 async function keyOf({ ring }: RingProcess): Promise<string> {

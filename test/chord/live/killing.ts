@@ -22,12 +22,12 @@ export async function spawnRing(network: Network, count: number): Promise<RingPr
   return nodes;
 }
 
-export async function allSeeAll(nodes: readonly RingNode[]): Promise<void> {
+export async function allSeeAll(nodes: readonly RingNode[], withinMs = 60_000): Promise<void> {
   for (const { ring } of nodes)
     await until(
       () => ring.show({}),
       ({ nodes: seen, isWhole }) => isWhole && seen.length === nodes.length,
-      60_000,
+      withinMs,
     );
 }
 
