@@ -1,20 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createBrokerAccounts } from '../services/bus/accounts/management.ts';
-import { hashBrokerPassword } from '../services/bus/accounts/password-hash.ts';
 import { createBus } from '../services/bus/amqp-bus.ts';
-import { rights } from '../services/bus/rights.ts';
 import { roles } from '../services/bus/topology.ts';
-import { createAuthority, issueCertificate } from '../services/lib/identity/authority.ts';
-import { createMemberKeys, formatMemberKeys } from '../services/lib/identity/keys.ts';
-import { brokerAccountOf } from '../services/lib/identity/member-id.ts';
+import { createAuthority } from '../services/lib/identity/authority.ts';
 import { randomHex } from '../services/lib/random.ts';
 import type { LocalBroker } from '../services/up/local-broker.ts';
 import { startEmbeddedProcess } from '../test/support/embedded-process.ts';
 import { type Child, Children, nextMessage } from './parts/children.ts';
 import { describeMachine } from './parts/machine.ts';
+import { accountFor, memberOf } from './parts/members.ts';
 import { writeSection } from './parts/page.ts';
 import type { Entry, LiveCommand, LiveNode, LiveSample } from './parts/ring/live-messages.ts';
 import { median } from './parts/rounds.ts';
@@ -79,29 +74,17 @@ function say(line: string): void {
 
 /** Members of one network, each with its account on the broker. */
 async function createMembers(
-  { url, httpUrl }: Pick<LocalBroker, 'url'> & { readonly httpUrl: string },
+  broker: Pick<LocalBroker, 'url'> & { readonly httpUrl: string },
   count: number,
 ): Promise<LiveNode[]> {
-  const directory = createBus({ urls: [url], name: 'declares', role: roles.directory('classic') });
+  const directory = createBus({ urls: [broker.url], name: 'declares', role: roles.directory('classic') });
   await directory.ready();
   await directory.close();
   const authority = await createAuthority(Date.now());
-  const accounts = createBrokerAccounts(httpUrl);
   const members: LiveNode[] = [];
   for (let left = count; left > 0; left--) {
-    const keys = createMemberKeys();
-    const given = { publicKey: keys.publicKey, account: 'bench', now: Date.now(), days: 1 };
-    const certificate = await issueCertificate(authority, given);
-    const [name, password] = [brokerAccountOf(keys.id), randomHex(16)];
-    await accounts.put({
-      ...{ name, passwordHash: hashBrokerPassword(password, randomBytes(4)), rights: rights.member(keys.id) },
-      limits: { connections: null, channels: null },
-    });
-    const brokerUrl = new URL(url);
-    brokerUrl.username = name;
-    brokerUrl.password = password;
-    const credentials = { authorityCertificate: authority.certificate, certificate, key: formatMemberKeys(keys) };
-    members.push({ credentials, brokerUrl: brokerUrl.href });
+    const { id, ...credentials } = await memberOf(authority);
+    members.push({ credentials, brokerUrl: await accountFor(broker, id) });
   }
   return members;
 }

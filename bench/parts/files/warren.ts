@@ -1,13 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { createBrokerAccounts } from '../../../services/bus/accounts/management.ts';
-import { hashBrokerPassword } from '../../../services/bus/accounts/password-hash.ts';
-import { memberAccount } from '../../../services/bus/accounts/specs.ts';
-import { type Authority, createAuthority, issueCertificate } from '../../../services/lib/identity/authority.ts';
-import { createMemberKeys, formatMemberKeys } from '../../../services/lib/identity/keys.ts';
-import { brokerAccountOf, type MemberId } from '../../../services/lib/identity/member-id.ts';
-import { randomHex } from '../../../services/lib/random.ts';
-import type { MemberCredentials } from '../../../services/lib/rpc/member-tls.ts';
+import { createAuthority } from '../../../services/lib/identity/authority.ts';
+import type { MemberId } from '../../../services/lib/identity/member-id.ts';
 import type { Children } from '../children.ts';
+import { accountFor, memberOf } from '../members.ts';
 import { ours } from './aims.ts';
 import type { Carrier } from './bus.ts';
 import type { Contestant } from './contestant.ts';
@@ -67,21 +61,4 @@ export async function warren(children: Children, carrier?: Carrier): Promise<Con
       return useScript(children, script, order satisfies Partial<Record<keyof PullOrder, unknown>>);
     },
   };
-}
-
-/** @returns the broker's URL, with the account that it now has for the member */
-async function accountFor({ url, httpUrl }: Carrier, id: MemberId): Promise<string> {
-  const password = randomHex(64);
-  await createBrokerAccounts(httpUrl).put(memberAccount(id, hashBrokerPassword(password, randomBytes(4)), []));
-  const own = new URL(url);
-  own.username = brokerAccountOf(id);
-  own.password = password;
-  return own.href;
-}
-
-async function memberOf(authority: Authority): Promise<MemberCredentials & { readonly id: MemberId }> {
-  const keys = createMemberKeys();
-  const about = { publicKey: keys.publicKey, account: 'bench', now: Date.now(), days: 1 };
-  const certificate = await issueCertificate(authority, about);
-  return { id: keys.id, authorityCertificate: authority.certificate, certificate, key: formatMemberKeys(keys) };
 }
