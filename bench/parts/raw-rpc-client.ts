@@ -1,4 +1,5 @@
 import { createBus } from '../../services/bus/amqp-bus.ts';
+import { rateOf } from './rate.ts';
 import { callerRole, echoKey, type RpcCommand, type RpcResult } from './raw-rpc-messages.ts';
 
 /** Calls the echo with so many requests in flight, as often as its parent says so. */
@@ -28,7 +29,6 @@ async function measure({ inFlight, seconds }: RpcCommand): Promise<RpcResult> {
   };
   await Promise.all(Array.from({ length: inFlight }, line));
   const took = (performance.now() - startedAt) / 1000;
-  const sorted = Float64Array.from(latencies).sort();
-  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
-  return { requests: sorted.length, seconds: took, p50Ms: at(0.5), p99Ms: at(0.99), errors };
+  const { p50Ms, p99Ms } = rateOf(latencies, took);
+  return { requests: latencies.length, seconds: took, p50Ms, p99Ms, errors };
 }

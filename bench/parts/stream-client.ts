@@ -1,6 +1,6 @@
 import { get, request } from 'node:http';
 import { WebSocket } from 'ws';
-import type { Rate } from './rate.ts';
+import { type Rate, rateOf } from './rate.ts';
 
 /** What the measuring process is told to do, over its IPC channel, and what it says. */
 export type StreamCommand = BytesCommand | MessagesCommand;
@@ -61,12 +61,6 @@ async function bytes({ kind, url, mebibytes, atOnce }: Extract<StreamCommand, { 
   return { perSecond: mebibytes / ((performance.now() - startedAt) / 1000), p50Ms: 0, p99Ms: 0 };
 }
 
-function of(times: readonly number[], seconds: number): Rate {
-  const sorted = Float64Array.from(times).sort();
-  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
-  return { perSecond: sorted.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99) };
-}
-
 /** The clock is the machine's own, which all its processes share. */
 function events(url: string, seconds: number): Promise<Rate> {
   return new Promise((resolve, reject) => {
@@ -80,7 +74,7 @@ function events(url: string, seconds: number): Promise<Rate> {
       setTimeout(() => {
         stream.destroy();
         // Without those of the warm-up.
-        resolve(of(delays.slice(20), seconds));
+        resolve(rateOf(delays.slice(20), seconds));
       }, seconds * 1000);
     });
     stream.on('error', reject);
@@ -107,7 +101,7 @@ async function echo(url: string, seconds: number, inFlight: number): Promise<Rat
     for (let i = 0; i < inFlight; i++) say();
   });
   socket.close();
-  return of(times, seconds);
+  return rateOf(times, seconds);
 }
 
 function messages({ kind, url, seconds, inFlight }: MessagesCommand): Promise<Rate> {

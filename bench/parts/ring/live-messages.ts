@@ -1,4 +1,5 @@
 import type { MemberCredentials } from '../../../services/lib/rpc/member-tls.ts';
+import type { Rate } from '../rate.ts';
 
 /** What the bench tells its processes of nodes (live-nodes.ts), and what they answer. */
 export type LiveCommand =
@@ -31,10 +32,7 @@ export interface Entry {
 }
 
 /** Lookups, or as many bare calls after each other as one has. */
-export interface LiveSample {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+export interface LiveSample extends Rate {
   /** Of the process that asks, for each; what others on the machine do changes it less than times. */
   readonly cpuMs: number;
   /** How often a lookup had none, one, two … hops. */

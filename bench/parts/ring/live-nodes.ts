@@ -13,6 +13,7 @@ import { grpcMethod } from '../../../services/lib/rpc/grpc-server.ts';
 import type { MemberCredentials } from '../../../services/lib/rpc/member-tls.ts';
 import { createDialler } from '../../../services/member/dialler.ts';
 import { startMemberServer } from '../../../services/member/member-server.ts';
+import { rateOf } from '../rate.ts';
 import type { Entry, LiveCommand, LiveNode, LiveSample } from './live-messages.ts';
 
 /**
@@ -105,12 +106,9 @@ async function sample(
   };
   await Promise.all(Array.from({ length: inFlight }, line));
   const took = (clock() - startedAt) / 1_000;
-  const sorted = Float64Array.from(latencies).sort();
-  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
-  const perSecond = sorted.length / took;
   const used = process.cpuUsage(usedBefore);
-  const cpuMs = (used.user + used.system) / 1_000 / sorted.length;
-  return { perSecond, p50Ms: at(0.5), p99Ms: at(0.99), cpuMs, hops: Array.from(hops, count => count ?? 0), failed };
+  const cpuMs = (used.user + used.system) / 1_000 / latencies.length;
+  return { ...rateOf(latencies, took), cpuMs, hops: Array.from(hops, count => count ?? 0), failed };
 }
 
 // --- bare: what a ring of 32 answers, from plain servers with mutual TLS
