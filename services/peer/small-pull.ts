@@ -2,6 +2,7 @@ import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
 import type { Client } from '../lib/rpc/definition.ts';
+import { settled } from '../lib/settled.ts';
 import { diskFailure } from './disk-failure.ts';
 import type { DownloadPlace } from './download-file.ts';
 import { stampOf } from './file-stamp.ts';
@@ -132,10 +133,4 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, 'wx');
   await file.writeFile(bytes);
   await file.sync();
-}
-
-/** As `Promise.all`, but nothing of it goes on when it rejects. */
-async function settled<T>(acts: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(acts);
-  return Promise.all(acts);
 }
