@@ -10,7 +10,7 @@ import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
 import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
-import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
+import { createPieceMemory, framesOf, mostRequestPieces, mostRuns, type PieceSource } from './piece-source.ts';
 import { mostSmallIds, readSmall } from './small-contents.ts';
 import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
@@ -37,7 +37,7 @@ export interface SwarmNeeds {
 /** What members ask of each other. */
 export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNeeds): Handlers<SwarmService> {
   // Whatever carries them, gRPC or the relay, has copied a frame when it asks for the next one.
-  const memory = new PieceMemory();
+  const memory = createPieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
   const takeSlot = (member: string, calls = 1): (() => void) => {
