@@ -54,7 +54,7 @@ let partials = 0;
  */
 export async function* fetchSmall<W extends SmallWanted>(
   client: Client<SwarmService>,
-  { place, transferId, pace }: { place: DownloadPlace; transferId: string; pace: (bytes: number) => Promise<void> },
+  { place, transferId, pace }: { place: DownloadPlace; transferId: string; pace: (bytes: number) => Promise<unknown> },
   wanted: readonly W[],
   signal: AbortSignal,
 ): AsyncGenerator<readonly SmallArrived<W>[]> {
