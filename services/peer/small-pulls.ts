@@ -50,6 +50,11 @@ export class SmallPulls {
     const pace = (bytes: number): Promise<unknown> => limits.pace('down', bytes, signal);
     this.#contacts ??= this.#locate(signal);
     const contacts = await this.#contacts;
+    if (signal.aborted) {
+      // Called off, it may have found nobody for that alone.
+      this.#contacts = undefined;
+      return;
+    }
     const first = this.#turn++;
     for (const at of contacts.keys()) {
       const from = contacts[(first + at) % contacts.length];
