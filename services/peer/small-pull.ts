@@ -7,15 +7,7 @@ import { diskFailure } from './disk-failure.ts';
 import type { DownloadPlace } from './download-file.ts';
 import { stampOf } from './file-stamp.ts';
 import { partialDir, placeFiles } from './final-place.ts';
-import {
-  type ContentId,
-  type ContentKind,
-  contentIdOf,
-  leafOf,
-  type ManifestHead,
-  partRootsOf,
-  pieceBytes,
-} from './merkle.ts';
+import { type ContentId, type ContentKind, contentIdOf, type ManifestHead, manifestOf, pieceBytes } from './merkle.ts';
 import type { SwarmService } from './piece-frame.ts';
 import { sha256 } from './sha256.ts';
 import type { SharePath } from './share-path.ts';
@@ -90,11 +82,10 @@ export async function* fetchSmall<W extends SmallWanted>(
 
 function check<W extends SmallWanted>(wanted: W, bytes: Uint8Array): Checked<W> {
   const { id, kind } = wanted;
-  const leaves = bytes.length === 0 ? new Uint8Array() : leafOf(sha256, bytes);
-  const head: ManifestHead = { kind, length: bytes.length, partRoots: partRootsOf(sha256, leaves) };
-  if (bytes.length > pieceBytes || contentIdOf(sha256, head) !== id)
+  const manifest = bytes.length > pieceBytes ? undefined : manifestOf(sha256, kind, bytes);
+  if (manifest === undefined || contentIdOf(sha256, manifest.head) !== id)
     throw new Failure('PEER_WRONG', `it sent something else for ${id}`);
-  return { wanted, bytes, head, leaves };
+  return { wanted, bytes, ...manifest };
 }
 
 /** Whole, synced, under their names, in the index: all of it, in this order, for all at once. */
