@@ -16,8 +16,6 @@ import type { SharePath } from './share-path.ts';
 export interface SmallWanted {
   readonly id: ContentId;
   readonly kind: ContentKind;
-  /** Of a file, in bytes; of a folder it is not that of its listing. */
-  readonly size: number;
   readonly path: SharePath;
 }
 
