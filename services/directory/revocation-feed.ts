@@ -1,6 +1,6 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Revocation } from '../../proto/gen/warren/directory/v1/membership.ts';
 import type { Bus, Outgoing } from '../bus/bus.ts';
-import { pause } from '../lib/pause.ts';
 import type { Revoked } from './member-store.ts';
 import type { DirectoryStore } from './store.ts';
 
@@ -34,7 +34,7 @@ export async function tellOfRevocations(bus: Bus, news: readonly Revoked[]): Pro
   } catch {
     // No broker, or an account that may not.
   }
-  if (told > 0) await pause(graceMs, new AbortController().signal);
+  if (told > 0) await wait(graceMs);
   return told;
 }
 

@@ -28,20 +28,19 @@ export function watchStore({
   /** What the store said when all of it was carried; undefined: not all was. */
   let version: number | undefined;
   let told = '';
+  let isWanted = false;
+  let isCarrying = false;
   /** One at a time; who asks meanwhile has another one after it. */
-  let carrying: 'no' | 'once' | 'again' = 'no';
   const carry = async (): Promise<void> => {
-    if (carrying !== 'no') {
-      carrying = 'again';
-      return;
-    }
-    do {
-      carrying = 'once';
+    isWanted = true;
+    if (isCarrying) return;
+    isCarrying = true;
+    while (isWanted) {
+      isWanted = false;
       await carryOnce();
-    } while (isAgain());
-    carrying = 'no';
+    }
+    isCarrying = false;
   };
-  const isAgain = (): boolean => carrying === 'again';
   const carryOnce = async (): Promise<void> => {
     try {
       version = undefined;
@@ -59,7 +58,7 @@ export function watchStore({
   };
   const look = (): void => {
     try {
-      if (carrying !== 'no' || store.version() === version) return;
+      if (isCarrying || store.version() === version) return;
     } catch {
       // Said by `carry`, which meets with the same.
     }

@@ -9,15 +9,14 @@ import { Changes } from '../lib/changes.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { type ContentPull, type PullNeeds, reasonOf } from './content-pull.ts';
 import { dropUnfinished } from './download-file.ts';
+import { DownloadTasks, type NamedTask, type Task, tasksIn } from './download-tasks.ts';
 import { makeFolders } from './final-place.ts';
 import { decodeListing, type ListingEntry } from './listing.ts';
 import type { Contact, Locate } from './locator.ts';
-import { type ContentId, pieceBytes } from './merkle.ts';
+import type { ContentId } from './merkle.ts';
 import type { Pulls } from './pulls.ts';
 import { RateMeter } from './rate-meter.ts';
-import { joinPath, type Platform, parseSharePath, type SharePath } from './share-path.ts';
-import { mostSmallIds } from './small-contents.ts';
-import type { SmallWanted } from './small-pull.ts';
+import { joinPath, type Platform, type SharePath } from './share-path.ts';
 import { SmallPulls } from './small-pulls.ts';
 import { kindOf } from './swarm-service.ts';
 import type { OwnTransfer } from './transfer.ts';
@@ -48,23 +47,6 @@ const filesAtOnce = 8;
 /** Files and folders of one download, and of one that was offered: those without bytes cost room and time too. */
 const mostEntries = { asked: 1_000_000, offered: 10_000 };
 
-interface Task {
-  readonly id: ContentId;
-  readonly path: SharePath;
-  readonly entry: ListingEntry | undefined;
-}
-
-/** What a folder names, and may be small. */
-interface SmallTask extends Task, SmallWanted {
-  readonly entry: ListingEntry;
-}
-
-/** So that another download has room at the same source. */
-const batchesAtOnce = 3;
-/** Of a batch, beside `mostSmallIds`. What a listing has is not known before. */
-const batchBytes = 8 * 1024 * 1024;
-const guessedListingBytes = 32 * 1024;
-
 /** A file that is pulled into the share, or a folder with all that is in it. */
 export class Download implements OwnTransfer {
   readonly id: string;
@@ -78,10 +60,8 @@ export class Download implements OwnTransfer {
   /** What came from pulls that are over, by source. */
   readonly #gave = new Map<string, SourceProgress>();
   readonly #small: SmallPulls;
-  #smallTasks: SmallTask[] = [];
-  #batches = 0;
+  readonly #tasks: DownloadTasks;
   #pausing = new AbortController();
-  #tasks: Task[];
   #isPaused: boolean;
   #entries = 0;
   #kind: 'file' | 'folder' | undefined;
@@ -99,7 +79,11 @@ export class Download implements OwnTransfer {
     this.#path = request.path;
     this.#isPaused = request.isPaused === true;
     this.#small = new SmallPulls(needs, request);
-    this.#tasks = [{ id: request.id, path: request.path, entry: undefined }];
+    const { pulls, place } = needs;
+    this.#tasks = new DownloadTasks(
+      { id: request.id, path: request.path, entry: undefined },
+      id => pulls.find(id) !== undefined || place.index.manifests.find(id) !== undefined,
+    );
     this.done = this.#run();
   }
 
@@ -197,16 +181,7 @@ export class Download implements OwnTransfer {
 
   *#sources(views: readonly ReturnType<ContentPull['view']>[]): Generator<SourceProgress> {
     const sums = new Map(this.#gave);
-    for (const { sources } of views)
-      for (const source of sources) {
-        const before = sums.get(source.memberId);
-        sums.set(source.memberId, {
-          ...source,
-          bytes: source.bytes + (before?.bytes ?? 0),
-          rate: source.rate + (before?.rate ?? 0),
-          isRelayed: source.isRelayed,
-        });
-      }
+    for (const { sources } of views) for (const source of sources) addSource(sums, source);
     yield* sums.values();
   }
 
@@ -238,25 +213,16 @@ export class Download implements OwnTransfer {
   async #work(): Promise<void> {
     const running = new Set<Promise<void>>();
     let failure: { error: unknown } | undefined;
-    while (failure === undefined && (this.#tasks.length + this.#smallTasks.length > 0 || running.size > 0)) {
+    while (failure === undefined && (!this.#tasks.isEmpty || running.size > 0)) {
       this.#over.signal.throwIfAborted();
       while (running.size < filesAtOnce && !(this.#isPaused && this.#kind === 'folder')) {
-        const task = this.#tasks.pop();
-        const batch = task === undefined ? this.#nextBatch() : [];
-        if (task === undefined && batch.length === 0) {
-          // All of it is known here, and goes the ordinary way.
-          if (this.#tasks.length > 0) continue;
-          break;
-        }
-        this.#batches += Math.sign(batch.length);
-        const act = (task === undefined ? this.#obtainSmall(batch) : this.#obtain(task))
+        const next = this.#tasks.next();
+        if (next === undefined) break;
+        const act = ('one' in next ? this.#obtain(next.one) : this.#obtainSmall(next.batch))
           .catch(error => {
             failure ??= { error };
           })
-          .finally(() => {
-            this.#batches -= Math.sign(batch.length);
-            running.delete(act);
-          });
+          .finally(() => running.delete(act));
         running.add(act);
       }
       if (running.size > 0) await Promise.race(running);
@@ -270,49 +236,29 @@ export class Download implements OwnTransfer {
     for await (const isPaused of this.#steered.watch(() => this.#isPaused, 0, this.#over.signal)) if (!isPaused) return;
   }
 
-  /** Of what is neither here nor on its way, and in no other one: the rest goes the ordinary way. */
-  #nextBatch(): SmallTask[] {
-    const { pulls, place } = this.#needs;
-    const batch = new Map<ContentId, SmallTask>();
-    let bytes = 0;
-    if (this.#batches >= batchesAtOnce) return [];
-    while (batch.size < mostSmallIds && bytes < batchBytes) {
-      const task = this.#smallTasks.pop();
-      if (task === undefined) break;
-      const { id, kind, size } = task;
-      if (batch.has(id) || pulls.find(id) !== undefined || place.index.manifests.find(id) !== undefined)
-        this.#tasks.push(task);
-      else {
-        batch.set(id, task);
-        bytes += kind === 'file' ? size : guessedListingBytes;
-      }
-    }
-    return [...batch.values()];
-  }
-
-  async #obtainSmall(batch: readonly SmallTask[]): Promise<void> {
+  async #obtainSmall(batch: readonly NamedTask[]): Promise<void> {
     const left = new Set(batch);
     const pausing = this.#pausing.signal;
-    for await (const { arrived, from, isRelayed } of this.#small.obtain(
-      batch,
-      AbortSignal.any([this.#over.signal, pausing]),
-    )) {
-      let bytes = 0;
-      for (const { wanted, bytes: content } of arrived) {
-        left.delete(wanted);
-        bytes += content.length;
-        const { entry, path } = wanted;
-        if (entry.kind === 'folder') await this.#unfold(path, decodeListing(content), entry);
-        else if (entry.size === content.length) this.#finished += content.length;
-        else throw new Failure('PEER_LISTING', `the folder says something else of ${path} than its content`);
+    const signal = AbortSignal.any([this.#over.signal, pausing]);
+    try {
+      for await (const { arrived, from, isRelayed } of this.#small.obtain(batch, signal)) {
+        let bytes = 0;
+        for (const { wanted, bytes: content } of arrived) {
+          left.delete(wanted);
+          bytes += content.length;
+          const { entry, path } = wanted;
+          if (entry.kind === 'folder') await this.#unfold(path, decodeListing(content), entry);
+          else if (entry.size === content.length) this.#finished += content.length;
+          else throw new Failure('PEER_LISTING', `the folder says something else of ${path} than its content`);
+        }
+        const { memberId, name } = from;
+        const state = SourceState.SOURCE_STATE_IDLE;
+        addSource(this.#gave, { memberId, name, isRelayed, bytes, rate: 0, detail: '', state });
+        this.#needs.onChange();
       }
-      const { memberId, name } = from;
-      const gave = bytes + (this.#gave.get(memberId)?.bytes ?? 0);
-      const state = SourceState.SOURCE_STATE_IDLE;
-      this.#gave.set(memberId, { memberId, name, isRelayed, bytes: gave, rate: 0, detail: '', state });
-      this.#needs.onChange();
+    } finally {
+      this.#tasks.ended(left, pausing.aborted);
     }
-    for (const task of left) (pausing.aborted ? this.#smallTasks : this.#tasks).push(task);
   }
 
   async #obtain({ id, path, entry }: Task): Promise<void> {
@@ -352,10 +298,7 @@ export class Download implements OwnTransfer {
       .finally(() => {
         if (mine === undefined) return;
         this.#pulls.delete(mine);
-        for (const source of mine.view().sources) {
-          const bytes = source.bytes + (this.#gave.get(source.memberId)?.bytes ?? 0);
-          this.#gave.set(source.memberId, { ...source, bytes, rate: 0 });
-        }
+        for (const source of mine.view().sources) addSource(this.#gave, { ...source, rate: 0 });
       });
     const size = entry?.size ?? place.index.manifests.find(id)?.head.length ?? 0;
     if (obtained.kind === 'file') {
@@ -382,15 +325,15 @@ export class Download implements OwnTransfer {
     this.#entries += entries.length;
     if (this.#entries > (this.#request.mostBytes === undefined ? mostEntries.asked : mostEntries.offered))
       throw new Failure('PEER_OFFER', `there are too many files and folders in ${this.#request.path}`);
-    // Every name is looked at before anything is done with one.
-    const tasks = entries.map((entry): SmallTask => {
-      const { id, kind } = entry;
-      return { id, kind, size: entry.size, path: parseSharePath(joinPath(path, entry.name), platform), entry };
-    });
+    const tasks = tasksIn(path, entries, platform);
     await makeFolders(place.root, joinPath(path, 'x'));
-    // One by one: a folder can have more of them than a call takes arguments.
-    for (const task of tasks.reverse())
-      if (task.kind === 'folder' || task.size <= pieceBytes) this.#smallTasks.push(task);
-      else this.#tasks.push(task);
+    this.#tasks.add(tasks);
   }
+}
+
+/** What one source has brought, and brings, in all. */
+function addSource(sums: Map<string, SourceProgress>, source: SourceProgress): void {
+  const before = sums.get(source.memberId);
+  const [bytes, rate] = [source.bytes + (before?.bytes ?? 0), source.rate + (before?.rate ?? 0)];
+  sums.set(source.memberId, { ...source, bytes, rate });
 }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ContentIndex } from './content-index.ts';
 import { encodeListing, type ListingEntry } from './listing.ts';
-import { type ContentId, hashBytes, leafOf, type ManifestHead, partRootsOf, pieceBytes } from './merkle.ts';
+import { type ContentId, manifestOf } from './merkle.ts';
 import { sha256 } from './sha256.ts';
 import { splitPath } from './share-path.ts';
 
@@ -21,14 +21,6 @@ export function listingOf(index: ContentIndex, path: string): { bytes: Uint8Arra
     );
   const entries = [...files, ...folders];
   return { bytes: encodeListing(entries), size: entries.reduce((sum, { size }) => sum + size, 0) };
-}
-
-/** The manifest of a listing, and all its leaves. */
-export function manifestOfListing(bytes: Uint8Array): { head: ManifestHead; leaves: Uint8Array } {
-  const leaves = new Uint8Array(Math.ceil(bytes.length / pieceBytes) * hashBytes);
-  for (let at = 0, piece = 0; at < bytes.length; at += pieceBytes, piece++)
-    leaves.set(leafOf(sha256, bytes.subarray(at, at + pieceBytes)), piece * hashBytes);
-  return { head: { kind: 'folder', length: bytes.length, partRoots: partRootsOf(sha256, leaves) }, leaves };
 }
 
 /** The listing of a folder of ours by its id; undefined: no folder is that any more. */
@@ -54,7 +46,7 @@ export async function updateFolderIds(index: ContentIndex, signal: AbortSignal):
         if (level >= 0 && depth < level) break;
         level = depth;
         const { bytes, size } = listingOf(index, folder);
-        const { head, leaves } = manifestOfListing(bytes);
+        const { head, leaves } = manifestOf(sha256, 'folder', bytes);
         if (index.setFolder(folder, index.manifests.add(head, leaves), size) && folder !== '')
           index.markFolder(splitPath(folder).folder);
       }

@@ -1,3 +1,4 @@
+import { pause } from '../lib/pause.ts';
 import type { ContentIndex } from './content-index.ts';
 import { OfferQuota } from './offer-quota.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -40,6 +41,15 @@ export class Limits {
     if (up !== undefined) this.up.setRate(up, this.#clock());
     if (down !== undefined) this.down.setRate(down, this.#clock());
     if (offerQuota !== undefined) this.quota.bytes = offerQuota;
+  }
+
+  /** Counts bytes that go or come now, and waits until more may, at most as long as the signal lets it. @returns whether it has not aborted */
+  async pace(way: 'up' | 'down', bytes: number, signal: AbortSignal): Promise<boolean> {
+    const bucket = this[way];
+    let ms = bucket.take(bytes, this.#clock());
+    // The limit may be another one soon.
+    for (; ms > 0 && !signal.aborted; ms = bucket.waitMs(this.#clock())) await pause(Math.min(ms, 1_000), signal);
+    return !signal.aborted;
   }
 
   /** What was promised to an offer has come, or will not. */

@@ -84,6 +84,18 @@ export function partRootsOf(sha256: Sha256, leaves: Uint8Array): Uint8Array {
   return roots;
 }
 
+/** Of a content that is in memory as a whole, and all its leaves. */
+export function manifestOf(
+  sha256: Sha256,
+  kind: ContentKind,
+  bytes: Uint8Array,
+): { readonly head: ManifestHead; readonly leaves: Uint8Array } {
+  const leaves = new Uint8Array(pieceCount(bytes.length) * hashBytes);
+  for (let piece = 0; piece < pieceCount(bytes.length); piece++)
+    leaves.set(leafOf(sha256, bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes)), piece * hashBytes);
+  return { head: { kind, length: bytes.length, partRoots: partRootsOf(sha256, leaves) }, leaves };
+}
+
 export function contentIdOf(sha256: Sha256, { kind, length, partRoots }: ManifestHead): ContentId {
   const bound = new Uint8Array(9);
   bound[0] = kind === 'file' ? 2 : 3;

@@ -1,4 +1,5 @@
 import { FetchPiecesResponse, SwarmServiceDefinition } from '../../proto/gen/warren/peer/v1/peer.ts';
+import { MemoryPool } from './memory-pool.ts';
 
 /** Of a piece, as it goes over the wire. */
 export interface PieceFrame {
@@ -81,28 +82,22 @@ export const pieceFrames = {
 };
 
 /**
- * Memory for frames that wait, used again and again. What gRPC gives is new for each, and would be old by the time that its piece is
- * whole: then only a collection of the whole heap frees it, every 12 MiB or so. Copied, it is dead at once, and goes with the young.
+ * For frames that wait. What gRPC gives is new for each, and would be old by the time that its piece is whole: then only a collection of
+ * the whole heap frees it, every 12 MiB or so. Copied, it is dead at once, and goes with the young.
  */
-const freeFrames: Uint8Array[] = [];
-const ownFrames = new WeakSet<ArrayBufferLike>();
 const frameBytes = 256 * 1024;
-const keptFrames = 64;
+const waitingFrames = new MemoryPool(frameBytes, 64);
 
 function keepFrame(bytes: Uint8Array): Uint8Array {
   if (bytes.length > frameBytes || bytes.length < frameBytes / 4) return bytes;
-  let frame = freeFrames.pop();
-  if (frame === undefined) {
-    frame = new Uint8Array(Buffer.allocUnsafeSlow(frameBytes).buffer);
-    ownFrames.add(frame.buffer);
-  }
+  const frame = waitingFrames.take();
   frame.set(bytes);
   return frame.subarray(0, bytes.length);
 }
 
 /** Nobody reads the data of a frame any more. */
-export function releaseFrame({ buffer }: Uint8Array): void {
-  if (ownFrames.has(buffer) && freeFrames.length < keptFrames) freeFrames.push(new Uint8Array(buffer));
+export function releaseFrame(data: Uint8Array): void {
+  waitingFrames.give(data);
 }
 
 /** Of up to 32 bits; undefined: it is longer, or cut. */

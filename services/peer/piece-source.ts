@@ -6,6 +6,7 @@ import type { ContentIndex, IndexedFile } from './content-index.ts';
 import type { DownloadFile } from './download-file.ts';
 import { stampOf } from './file-stamp.ts';
 import { findListing } from './folder-ids.ts';
+import { MemoryPool } from './memory-pool.ts';
 import { type ContentId, pieceBytes, pieceLength } from './merkle.ts';
 import { headroomBytes, type PieceFrame, RoomyFrame } from './piece-frame.ts';
 import type { PieceRun } from './piece-map.ts';
@@ -111,27 +112,14 @@ export function sourceOfBytes(bytes: Uint8Array): PieceSource {
   };
 }
 
-/**
- * Memory for pieces, used again and again: a new MiB for each costs more in garbage collection than all else that is done with it. One
- * for all calls.
- */
-export class PieceMemory {
-  readonly #free: Buffer[] = [];
-
-  take(bytes: number): Buffer {
-    const free = bytes > fullBytes ? undefined : this.#free.pop();
-    return free ?? Buffer.allocUnsafeSlow(Math.max(bytes, fullBytes));
-  }
-
-  /** Nobody reads it any more. */
-  give(buffer: Buffer): void {
-    if (buffer.length === fullBytes && this.#free.length < keptPieces) this.#free.push(buffer);
-  }
-}
-
 /** A piece in frames of 16 KiB or more. */
-const fullBytes = pieceBytes + 64 * headroomBytes;
+const framedBytes = pieceBytes + 64 * headroomBytes;
 const keptPieces = 16;
+
+/** For pieces on their way out. */
+export function createPieceMemory(): MemoryPool {
+  return new MemoryPool(framedBytes, keptPieces);
+}
 
 interface FramedPiece {
   readonly frames: readonly RoomyFrame[];
@@ -143,7 +131,7 @@ async function readFrames(
   source: PieceSource,
   piece: number,
   frameBytes: number,
-  pieces: PieceMemory | undefined,
+  pieces: MemoryPool | undefined,
 ): Promise<FramedPiece> {
   if (!Number.isInteger(piece) || piece < 0 || piece * pieceBytes >= source.length)
     throw new Failure('PEER_NOT_HELD', `there is no piece ${piece} in ${source.length} bytes`);
@@ -177,7 +165,7 @@ export async function* framesOf(
   source: PieceSource,
   runs: readonly PieceRun[],
   frameBytes: () => number,
-  memory?: PieceMemory,
+  memory?: MemoryPool,
 ): AsyncGenerator<PieceFrame> {
   const pieces = runs.reduce((sum, { count }) => sum + count, 0);
   if (runs.length > mostRuns || !(pieces <= mostRequestPieces))

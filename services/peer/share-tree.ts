@@ -2,6 +2,7 @@ import { lstat, mkdir, opendir, realpath, rm, unlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { Failure, messageOf } from '../lib/failure.ts';
 import { randomHex } from '../lib/random.ts';
+import { settled } from '../lib/settled.ts';
 import { copyLocally, makeFolders, partialDir, placeFiles } from './final-place.ts';
 import { joinPath, type Platform, parseSharePath, type SharePath, splitPath } from './share-path.ts';
 
@@ -56,8 +57,7 @@ async function copyFiles(root: string, files: readonly { from: string; path: Sha
     partial: join(partialDir(root), `${randomHex(16)}.copy`),
   }));
   try {
-    const copied = await Promise.allSettled(copies.map(({ from, partial }) => copyLocally(from, partial)));
-    for (const each of copied) if (each.status === 'rejected') throw each.reason;
+    await settled(copies.map(({ from, partial }) => copyLocally(from, partial)));
     return await placeFiles(root, copies);
   } finally {
     await Promise.all(copies.map(({ partial }) => rm(partial, { force: true })));

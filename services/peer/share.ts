@@ -1,6 +1,7 @@
 import { type FSWatcher, realpathSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { backoffMs } from '../lib/backoff.ts';
 import { Failure, messageOf } from '../lib/failure.ts';
 import type { ContentIndex } from './content-index.ts';
 import { updateFolderIds } from './folder-ids.ts';
@@ -17,7 +18,7 @@ export interface ShareOptions {
   readonly rescanMs?: number;
 }
 
-const restartMs = { first: 1_000, most: 300_000 };
+const restartBounds = { firstMs: 2_000, maxMs: 600_000 };
 
 /**
  * Keeps the index in step with a folder. Each folder below it has a watcher of its own: one inotify watch a folder, where `fs.watch` with
@@ -28,7 +29,7 @@ export class Share {
   readonly root: string;
   readonly #index: ContentIndex;
   #worker: Worker;
-  readonly #startWorker: () => Worker;
+  readonly #settings: HashSettings;
   #deaths = 0;
   #restarting: NodeJS.Timeout | undefined;
   #left = 0;
@@ -75,20 +76,7 @@ export class Share {
     this.#onProblem = onProblem;
     const { exclude = [], settleMs = 1_000, rescanMs = 600_000 } = options;
     const platform = options.platform ?? (process.platform === 'win32' ? 'windows' : 'posix');
-    const workerData: HashSettings = { root: this.root, indexDir, exclude, platform, settleMs };
-    // The sources are TypeScript, the package's are not.
-    const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-    this.#startWorker = () => {
-      const worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), {
-        workerData,
-        name: 'warren-hash',
-        // What it holds is bounded, its garbage need not pile up.
-        resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
-      });
-      worker.on('message', message => this.#take(message));
-      worker.on('error', error => this.#restart(error));
-      return worker;
-    };
+    this.#settings = { root: this.root, indexDir, exclude, platform, settleMs };
     this.#worker = this.#startWorker();
     this.#rescan = rescanMs > 0 ? setInterval(() => this.rescan(), rescanMs) : undefined;
     this.#rescan?.unref();
@@ -127,10 +115,25 @@ export class Share {
     this.#send({ type: 'scan', folder });
   }
 
+  #startWorker(): Worker {
+    // The sources are TypeScript, the package's are not.
+    const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+    const worker = new Worker(new URL(`./hash-worker${ending}`, import.meta.url), {
+      workerData: this.#settings,
+      name: 'warren-hash',
+      // What it holds is bounded, its garbage need not pile up.
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+    });
+    worker.on('message', message => this.#take(message));
+    worker.on('error', error => this.#restart(error));
+    return worker;
+  }
+
   /** Something that it cannot read, say: what it knew is gone, so all is looked through again. Sooner or later it may be well. */
   #restart(error: unknown): void {
     if (this.#stopped.signal.aborted) return;
-    const waitMs = Math.min(restartMs.first * 2 ** this.#deaths++, restartMs.most);
+    // There is no herd to spread: always half of the ceiling.
+    const waitMs = backoffMs(this.#deaths++, restartBounds, () => 0);
     this.#problem(
       'PEER_HASHING',
       `hashing has stopped (${messageOf(error)}), and begins again in ${waitMs / 1_000} s`,

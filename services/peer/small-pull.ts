@@ -2,19 +2,12 @@ import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../lib/failure.ts';
 import type { Client } from '../lib/rpc/definition.ts';
+import { settled } from '../lib/settled.ts';
 import { diskFailure } from './disk-failure.ts';
 import type { DownloadPlace } from './download-file.ts';
 import { stampOf } from './file-stamp.ts';
 import { partialDir, placeFiles } from './final-place.ts';
-import {
-  type ContentId,
-  type ContentKind,
-  contentIdOf,
-  leafOf,
-  type ManifestHead,
-  partRootsOf,
-  pieceBytes,
-} from './merkle.ts';
+import { type ContentId, type ContentKind, contentIdOf, type ManifestHead, manifestOf, pieceBytes } from './merkle.ts';
 import type { SwarmService } from './piece-frame.ts';
 import { sha256 } from './sha256.ts';
 import type { SharePath } from './share-path.ts';
@@ -23,8 +16,6 @@ import type { SharePath } from './share-path.ts';
 export interface SmallWanted {
   readonly id: ContentId;
   readonly kind: ContentKind;
-  /** Of a file, in bytes; of a folder it is not that of its listing. */
-  readonly size: number;
   readonly path: SharePath;
 }
 
@@ -53,7 +44,7 @@ let partials = 0;
  */
 export async function* fetchSmall<W extends SmallWanted>(
   client: Client<SwarmService>,
-  { place, transferId, pace }: { place: DownloadPlace; transferId: string; pace: (bytes: number) => Promise<void> },
+  { place, transferId, pace }: { place: DownloadPlace; transferId: string; pace: (bytes: number) => Promise<unknown> },
   wanted: readonly W[],
   signal: AbortSignal,
 ): AsyncGenerator<readonly SmallArrived<W>[]> {
@@ -89,11 +80,10 @@ export async function* fetchSmall<W extends SmallWanted>(
 
 function check<W extends SmallWanted>(wanted: W, bytes: Uint8Array): Checked<W> {
   const { id, kind } = wanted;
-  const leaves = bytes.length === 0 ? new Uint8Array() : leafOf(sha256, bytes);
-  const head: ManifestHead = { kind, length: bytes.length, partRoots: partRootsOf(sha256, leaves) };
-  if (bytes.length > pieceBytes || contentIdOf(sha256, head) !== id)
+  const manifest = bytes.length > pieceBytes ? undefined : manifestOf(sha256, kind, bytes);
+  if (manifest === undefined || contentIdOf(sha256, manifest.head) !== id)
     throw new Failure('PEER_WRONG', `it sent something else for ${id}`);
-  return { wanted, bytes, head, leaves };
+  return { wanted, bytes, ...manifest };
 }
 
 /** Whole, synced, under their names, in the index: all of it, in this order, for all at once. */
@@ -132,10 +122,4 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, 'wx');
   await file.writeFile(bytes);
   await file.sync();
-}
-
-/** As `Promise.all`, but nothing of it goes on when it rejects. */
-async function settled<T>(acts: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(acts);
-  return Promise.all(acts);
 }

@@ -1,6 +1,5 @@
 import type { MemberHost } from '../bus/hosted.ts';
 import { Failure } from '../lib/failure.ts';
-import { pause } from '../lib/pause.ts';
 import type { DownloadPlace } from './download-file.ts';
 import type { Limits } from './limits.ts';
 import type { Contact, Locate, Locator } from './locator.ts';
@@ -9,7 +8,7 @@ import { SwarmService } from './piece-frame.ts';
 import { fetchSmall, type SmallArrived, type SmallWanted } from './small-pull.ts';
 
 export interface SmallPullsNeeds {
-  readonly host: Pick<MemberHost, 'id' | 'dial' | 'clock' | 'warn'>;
+  readonly host: Pick<MemberHost, 'id' | 'dial' | 'warn'>;
   readonly place: DownloadPlace;
   readonly locator: Locator;
   readonly limits: Limits;
@@ -48,16 +47,14 @@ export class SmallPulls {
     const { host, place, limits } = this.#needs;
     const { transferId } = this.#folder;
     const left = new Map(wanted.map(each => [each.id, each]));
-    const pace = async (bytes: number): Promise<void> => {
-      for (
-        let ms = limits.down.take(bytes, host.clock());
-        ms > 0 && !signal.aborted;
-        ms = limits.down.waitMs(host.clock())
-      )
-        await pause(Math.min(ms, 1_000), signal);
-    };
+    const pace = (bytes: number): Promise<unknown> => limits.pace('down', bytes, signal);
     this.#contacts ??= this.#locate(signal);
     const contacts = await this.#contacts;
+    if (signal.aborted) {
+      // Called off, it may have found nobody for that alone.
+      this.#contacts = undefined;
+      return;
+    }
     const first = this.#turn++;
     for (const at of contacts.keys()) {
       const from = contacts[(first + at) % contacts.length];

@@ -1,7 +1,6 @@
 import { ContentKind, type Holding } from '../../proto/gen/warren/peer/v1/peer.ts';
 import { Failure } from '../lib/failure.ts';
 import type { MemberId } from '../lib/identity/member-id.ts';
-import { pause } from '../lib/pause.ts';
 import { CallFailure } from '../lib/rpc/call-failure.ts';
 import type { Caller, Handlers } from '../lib/rpc/definition.ts';
 import type { Contents } from './contents.ts';
@@ -10,7 +9,7 @@ import { type ContentId, isContentId, pieceBytes } from './merkle.ts';
 import type { Offers } from './offers.ts';
 import type { SwarmService } from './piece-frame.ts';
 import { PieceMap, type PieceRun } from './piece-map.ts';
-import { framesOf, mostRequestPieces, mostRuns, PieceMemory, type PieceSource } from './piece-source.ts';
+import { createPieceMemory, framesOf, mostRequestPieces, mostRuns, type PieceSource } from './piece-source.ts';
 import { mostSmallIds, readSmall } from './small-contents.ts';
 import type { Swarm, Swarms } from './swarms.ts';
 import { frameBytesAt } from './token-bucket.ts';
@@ -37,7 +36,7 @@ export interface SwarmNeeds {
 /** What members ask of each other. */
 export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNeeds): Handlers<SwarmService> {
   // Whatever carries them, gRPC or the relay, has copied a frame when it asks for the next one.
-  const memory = new PieceMemory();
+  const memory = createPieceMemory();
   const uploads = new Map<string, number>();
   let uploading = 0;
   const takeSlot = (member: string, calls = 1): (() => void) => {
@@ -54,14 +53,6 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
       if (left > 0) uploads.set(member, left);
       else uploads.delete(member);
     };
-  };
-
-  /** @returns whether anybody still waits for them */
-  const paced = async (bytes: number, signal: AbortSignal): Promise<boolean> => {
-    let waitMs = limits.up.take(bytes, clock());
-    for (; waitMs > 0 && !signal.aborted; waitMs = limits.up.waitMs(clock()))
-      await pause(Math.min(waitMs, 1_000), signal);
-    return !signal.aborted;
   };
 
   return {
@@ -96,7 +87,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
         source = await contents.open(id);
         const frameBytesNow = (): number => frameBytesAt(limits.up.rate, mostBytes);
         for await (const frame of framesOf(source, runs, frameBytesNow, memory)) {
-          if (!(await paced(frame.data.length, signal))) return;
+          if (!(await limits.pace('up', frame.data.length, signal))) return;
           if (frame.offset === 0) swarm.ledger.sent(member, frame.piece, clock());
           yield frame;
         }
@@ -120,7 +111,7 @@ export function createSwarm({ contents, swarms, limits, offers, clock }: SwarmNe
         const mostBytes = (): number => (limits.up.rate === 0 ? pieceBytes : limits.up.rate);
         for await (const answer of readSmall(contents, ids.map(parseId), mostBytes)) {
           const bytes = answer.reduce((sum, { data }) => sum + data.length, 0);
-          if (!(await paced(bytes, signal))) return;
+          if (!(await limits.pace('up', bytes, signal))) return;
           yield { contents: answer };
         }
       } finally {

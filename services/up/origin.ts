@@ -1,4 +1,5 @@
 import type { Run } from '../cli/io.ts';
+import { settled } from '../lib/settled.ts';
 import { run as runProxy } from '../proxy/main.ts';
 import { run as runWorker } from '../worker/main.ts';
 
@@ -9,7 +10,5 @@ export const run: Run = async (config, stop, io) => {
   stop.addEventListener('abort', end);
   if (stop.aborted) end();
   // Whichever fails takes the other with it.
-  const running = [runWorker, runProxy].map(each => each(config, together.signal, io).finally(end));
-  const outcomes = await Promise.allSettled(running);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  await settled([runWorker, runProxy].map(each => each(config, together.signal, io).finally(end)));
 };

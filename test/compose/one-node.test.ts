@@ -249,9 +249,9 @@ describe('docker compose up', () => {
       );
     await joined('member-1');
     await joined('member-2');
-    await chat('member-1', 'send', 'lobby', 'hello from the first');
+    await chat('member-1', 'send', 'hello from the first');
     await until(
-      () => chat('member-2', 'history', 'lobby'),
+      () => chat('member-2', 'history'),
       text => text.includes('hello from the first'),
     );
     const dig = ['@127.0.0.1', '-p', String(project.dnsPort), '+short', 'backend.com', 'TXT'];

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SourceState, type Transfer, TransferPhase } from '../../proto/gen/warren/peer/v1/peer.ts';
 import { announcementOf } from '../../services/directory/client.ts';
-import { manifestOfListing } from '../../services/peer/folder-ids.ts';
 import { encodeListing, type ListingEntry } from '../../services/peer/listing.ts';
-import { contentIdOf } from '../../services/peer/merkle.ts';
+import { contentIdOf, manifestOf } from '../../services/peer/merkle.ts';
 import { framesOf, sourceOfBytes } from '../../services/peer/piece-source.ts';
 import { sha256 } from '../../services/peer/sha256.ts';
 import { Network } from '../directory/network-of-processes.ts';
@@ -197,7 +196,7 @@ test('a false manifest is refused before anything of it is kept, and who alone h
 /** As an honest program would not write it. */
 function listingOf(entries: readonly ListingEntry[]): SampleContent {
   const bytes = Buffer.from(encodeListing(entries));
-  const { head, leaves } = manifestOfListing(bytes);
+  const { head, leaves } = manifestOf(sha256, 'folder', bytes);
   return { bytes, head, leaves, id: contentIdOf(sha256, head), piece: () => bytes };
 }
 

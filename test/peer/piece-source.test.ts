@@ -22,9 +22,9 @@ import { type ContentId, pieceBytes } from '../../services/peer/merkle.ts';
 import { pieceFrames } from '../../services/peer/piece-frame.ts';
 import type { PieceRun } from '../../services/peer/piece-map.ts';
 import {
+  createPieceMemory,
   framesOf,
   openHeldFile,
-  PieceMemory,
   type PieceSource,
   sourceOfBytes,
   sourceOfDownload,
@@ -195,7 +195,7 @@ test('many who read at once from one memory have each the right bytes, whoever l
     },
     close: async () => {},
   };
-  const memory = new PieceMemory();
+  const memory = createPieceMemory();
   const readers = Array.from({ length: 40 }, async () => {
     const frameBytes = random() < 0.5 ? 256 * 1024 : 4_096 + Math.floor(random() * 300_000);
     const first = Math.floor(random() * 12);
