@@ -30,6 +30,7 @@ const core = [
   'services/lib/rpc/definition.ts',
   'services/bus/outbox.ts',
   'services/bus/own-keys.ts',
+  'services/bus/queues.ts',
   'services/bus/rights.ts',
   'services/bus/topology.ts',
   'services/proxy/cache-policy.ts',

@@ -2,7 +2,7 @@ import { Live } from '../../proto/gen/warren/chat/v1/live.ts';
 import type { Consumer, Delivery } from '../bus/bus.ts';
 import type { MemberHost } from '../bus/hosted.ts';
 import { keepConsuming } from '../bus/keep-consuming.ts';
-import { chatLive } from '../bus/topology.ts';
+import { chatLive } from '../bus/queues.ts';
 import { type MemberId, memberOfBrokerAccount } from '../lib/identity/member-id.ts';
 import { isRoomName } from './core/bounds.ts';
 import { reading } from './octets.ts';

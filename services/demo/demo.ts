@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Post } from '../../proto/gen/warren/demo/v1/post.ts';
 import type { Bus, Consumer, Delivery } from '../bus/bus.ts';
-import { demoPosts } from '../bus/topology.ts';
+import { demoPosts } from '../bus/queues.ts';
 import { Failure } from '../lib/failure.ts';
 import { randomHex } from '../lib/random.ts';
 import { createApp } from './app.ts';

@@ -11,7 +11,8 @@ import {
 } from '../../proto/gen/warren/proxy/v1/job.ts';
 import type { Bus, Consumer, Delivery, Verdict } from '../bus/bus.ts';
 import { jobKey } from '../bus/own-keys.ts';
-import { jobQueue, type QueueKind } from '../bus/topology.ts';
+import { jobQueue } from '../bus/queues.ts';
+import type { QueueKind } from '../bus/topology.ts';
 import { messageOf } from '../lib/failure.ts';
 import { decodeRequestPart, type PartToSend } from '../lib/parts.ts';
 import { randomId } from '../lib/random.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createBus } from '../../services/bus/amqp-bus.ts';
-import { chatIn, roles } from '../../services/bus/topology.ts';
+import { chatIn } from '../../services/bus/queues.ts';
+import { roles } from '../../services/bus/topology.ts';
 import { ownBroker } from '../support/broker.ts';
 
 test('a consumer that is closed by its channel has ended when the broker dies before it has answered', async () => {

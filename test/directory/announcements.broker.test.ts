@@ -4,8 +4,9 @@ import type { FileSource, SharedFile } from '../../proto/gen/warren/directory/v1
 import { TransferEvent, TransferState } from '../../proto/gen/warren/peer/v1/events.ts';
 import { createBus } from '../../services/bus/amqp-bus.ts';
 import type { Bus } from '../../services/bus/bus.ts';
+import { directoryIndex } from '../../services/bus/queues.ts';
 import { type Rights, rights } from '../../services/bus/rights.ts';
-import { directoryIndex, type QueueKind, roles } from '../../services/bus/topology.ts';
+import { type QueueKind, roles } from '../../services/bus/topology.ts';
 import { announcementOf, deltasOf, directoryClient, snapshotOf } from '../../services/directory/client.ts';
 import { DirectoryStore, directoryDir } from '../../services/directory/store.ts';
 import { createMemberKeys, type MemberKeys } from '../../services/lib/identity/keys.ts';

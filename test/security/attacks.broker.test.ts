@@ -1,6 +1,7 @@
 import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Binding, chatIn, chatLog, directoryEnrol, roles } from '../../services/bus/topology.ts';
+import { chatIn, chatLog, directoryEnrol } from '../../services/bus/queues.ts';
+import { type Binding, roles } from '../../services/bus/topology.ts';
 import { randomHex } from '../../services/lib/random.ts';
 import { startBackend } from '../support/backend.ts';
 import { proxyConfig, proxyUnderTest, workerUnderTest } from '../support/system.ts';

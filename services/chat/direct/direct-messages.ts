@@ -4,7 +4,7 @@ import type { Consumer, Delivery, Verdict } from '../../bus/bus.ts';
 import { createClient } from '../../bus/calls.ts';
 import type { MemberHost } from '../../bus/hosted.ts';
 import { keepConsuming } from '../../bus/keep-consuming.ts';
-import { directMessages } from '../../bus/topology.ts';
+import { directMessages } from '../../bus/queues.ts';
 import { AttemptLimiter } from '../../lib/attempt-limiter.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { EventFeed } from '../../lib/event-feed.ts';

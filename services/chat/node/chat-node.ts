@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { MemberHost } from '../../bus/hosted.ts';
+import { chatLog } from '../../bus/queues.ts';
 import { type StreamEntry, tailStream } from '../../bus/stream-tail.ts';
-import { chatLog } from '../../bus/topology.ts';
 import { messageOf } from '../../lib/failure.ts';
 import type { ChatStore } from '../chat-store.ts';
 import { ChatLog, type Read } from '../core/chat-log.ts';

@@ -1,5 +1,6 @@
 import type { Bus, Consumer, Delivery, Verdict } from '../../bus/bus.ts';
-import { chatIn, type QueueKind } from '../../bus/topology.ts';
+import { chatIn } from '../../bus/queues.ts';
+import type { QueueKind } from '../../bus/topology.ts';
 
 export interface InputChannelNeeds {
   readonly bus: Bus;
