@@ -83,7 +83,8 @@ export function createLocator(
       const found = directory.contactOf(memberId);
       const soon = await within(found, usual === 'ring' ? 0 : graceMs);
       if (soon !== undefined) return soon;
-      const addresses = await soonEnough(ring.addressesOf(memberId)).catch(() => undefined);
+      const asked = ring.addressesOf(memberId).catch(() => undefined);
+      const addresses = await within(asked, ringMs);
       const contact: Contact | undefined = addresses && { memberId, name: shortId(memberId), addresses };
       return contact ?? found;
     },
@@ -106,19 +107,13 @@ async function within<T>(act: Promise<T>, ms: number): Promise<T | undefined> {
 }
 
 /** @throws CallFailure RING_AWAY */
-async function soonEnough<T>(act: Promise<T>): Promise<T> {
-  const slow = Symbol();
-  const over = new AbortController();
-  try {
-    const first = await Promise.race([act, pause(ringMs, over.signal).then((): typeof slow => slow)]);
-    if (first !== slow) return first as T;
-    throw new CallFailure('UNAVAILABLE', 'RING_AWAY', 'the ring has not answered yet');
-  } catch (error) {
+async function soonEnough<T extends object>(act: Promise<T>): Promise<T> {
+  const found = await within(act, ringMs).catch(error => {
     if (error instanceof CallFailure || !(error instanceof Failure)) throw error;
     throw new CallFailure('UNAVAILABLE', 'RING_AWAY', `the ring cannot be asked: ${error.message}`, { cause: error });
-  } finally {
-    over.abort();
-  }
+  });
+  if (found === undefined) throw new CallFailure('UNAVAILABLE', 'RING_AWAY', 'the ring has not answered yet');
+  return found;
 }
 
 /** What is said when neither knew: who can be asked goes before who cannot. */
