@@ -103,7 +103,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Who is at the other end of a connection, which stays the same: asking TLS for the certificate takes a good part of a small call. */
+/** Who is at the other end of a connection, which stays the same: asking TLS for the certificate, and reading it, takes a good part of a small call. */
 const members = new WeakMap<object, MemberId>();
 
 /** The member at the other end, from the certificate that TLS has verified. */
@@ -130,26 +130,10 @@ function verifiedMemberOf(call: UnaryCall | StreamCall): MemberId | undefined {
   const certificate = call.getAuthContext()?.sslPeerCertificate;
   if (certificate === undefined || certificate.raw === undefined) return undefined;
   try {
-    return memberOfCertificate(certificate.raw);
+    return certificateFacts(certificate.raw).id;
   } catch (cause) {
     throw new CallFailure('UNAUTHENTICATED', 'CALL_CERTIFICATE', "the caller's certificate is no member's", { cause });
   }
-}
-
-/** Certificates that were read: a connection has many calls, and reading one takes a good part of a small one. */
-const known = new Map<string, MemberId>();
-const mostKnown = 1_024;
-
-/** @throws Failure IDENTITY_CERTIFICATE */
-function memberOfCertificate(raw: Uint8Array): MemberId {
-  const key = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1');
-  let id = known.get(key);
-  if (id === undefined) {
-    id = certificateFacts(raw).id;
-    if (known.size >= mostKnown) known.clear();
-    known.set(key, id);
-  }
-  return id;
 }
 
 function abortWith(call: UnaryCall | StreamCall): AbortSignal {
