@@ -4,7 +4,7 @@ import { createNetwork } from '../../member/network.ts';
 import { temporaryDir } from '../../support/broker.ts';
 import { startEmbeddedProcess } from '../../support/embedded-process.ts';
 import { until } from '../../support/until.ts';
-import { spawnRing } from './killing.ts';
+import { spawnRing } from './network-of-nodes.ts';
 
 const minuteMs = 60_000;
 

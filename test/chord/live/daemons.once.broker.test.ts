@@ -4,8 +4,7 @@ import { createNetwork, type Network } from '../../member/network.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { until } from '../../support/until.ts';
 import { spawnWarren } from '../../support/warren-process.ts';
-import { allSeeAll } from './killing.ts';
-import { spawnNode } from './network-of-nodes.ts';
+import { allSeeAll, spawnNode } from './network-of-nodes.ts';
 
 let broker: LocalBroker;
 let network: Network;

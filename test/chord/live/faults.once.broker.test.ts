@@ -4,8 +4,8 @@ import { createNetwork, type Network } from '../../member/network.ts';
 import { ownBroker } from '../../support/broker.ts';
 import { startRelay } from '../../support/tcp-relay.ts';
 import { until } from '../../support/until.ts';
-import { allSeeAll, killSome, spawnRing } from './killing.ts';
-import { type RingProcess, spawnNode } from './network-of-nodes.ts';
+import { killSome } from './killing.ts';
+import { allSeeAll, type RingProcess, spawnNode, spawnRing } from './network-of-nodes.ts';
 
 let broker: LocalBroker;
 let network: Network;

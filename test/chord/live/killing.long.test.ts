@@ -2,8 +2,8 @@ import { onTestFinished, test } from 'vitest';
 import { createNetwork } from '../../member/network.ts';
 import { temporaryDir } from '../../support/broker.ts';
 import { startEmbeddedProcess } from '../../support/embedded-process.ts';
-import { allSeeAll, killSome, spawnRing } from './killing.ts';
-import { spawnSeveral } from './network-of-nodes.ts';
+import { killSome } from './killing.ts';
+import { allSeeAll, spawnRing, spawnSeveral } from './network-of-nodes.ts';
 
 /** 32 processes are too many for two cores: those that stay share two, those that are killed have one each. Where they lie on the circle is by chance. */
 test('ten of 32 nodes killed at once, each a process: what has a living holder answers soon, and has all its copies again', async () => {

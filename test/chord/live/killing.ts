@@ -2,34 +2,12 @@ import { expect } from 'vitest';
 import { distance, parseIdentifier } from '../../../services/chord/identifier.ts';
 import { placeOfKey } from '../../../services/chord/key.ts';
 import { liveOptions } from '../../../services/chord/ports.ts';
-import type { Network } from '../../member/network.ts';
 import { until } from '../../support/until.ts';
-import { type RingNode, type RingProcess, spawnNode } from './network-of-nodes.ts';
+import type { RingNode, RingProcess } from './network-of-nodes.ts';
 
 const { k, stabilizeMs } = liveOptions;
 /** Longer than a put or a get tries. */
 const patience = { deadlineMs: 20_000 };
-
-/** So many processes in one ring, which all of them see whole. */
-export async function spawnRing(network: Network, count: number): Promise<RingProcess[]> {
-  const nodes = [await spawnNode(network)];
-  const [first] = nodes;
-  for (let left = count - 1; left > 0; left -= 4) {
-    const more = Array.from({ length: Math.min(4, left) }, () => spawnNode(network, '--join', first?.address ?? ''));
-    nodes.push(...(await Promise.all(more)));
-  }
-  await allSeeAll(nodes);
-  return nodes;
-}
-
-export async function allSeeAll(nodes: readonly RingNode[], withinMs = 60_000): Promise<void> {
-  for (const { ring } of nodes)
-    await until(
-      () => ring.show({}),
-      ({ nodes: seen, isWhole }) => isWhole && seen.length === nodes.length,
-      withinMs,
-    );
-}
 
 function placeOf({ home }: RingNode): ReturnType<typeof placeOfKey> {
   return parseIdentifier(home.keys.id.slice(0, 40)) ?? placeOfKey(home.keys.id);

@@ -7,6 +7,7 @@ import { ChordServiceDefinition } from '../../../proto/gen/warren/chord/v1/chord
 import type { Client } from '../../../services/lib/rpc/definition.ts';
 import { connectToDaemon } from '../../../services/lib/rpc/local-daemon.ts';
 import { type DaemonProcess, type JoinedHome, type Network, spawnDaemonOf } from '../../member/network.ts';
+import { until } from '../../support/until.ts';
 
 /** A node of the ring, as its owner has it. */
 export interface RingNode {
@@ -49,6 +50,27 @@ export async function spawnNode(network: Network, ...more: string[]): Promise<Ri
       return new URL(line?.slice('REST at '.length) ?? '').origin;
     },
   };
+}
+
+/** So many processes in one ring, which all of them see whole. */
+export async function spawnRing(network: Network, count: number): Promise<RingProcess[]> {
+  const nodes = [await spawnNode(network)];
+  const [first] = nodes;
+  for (let left = count - 1; left > 0; left -= 4) {
+    const more = Array.from({ length: Math.min(4, left) }, () => spawnNode(network, '--join', first?.address ?? ''));
+    nodes.push(...(await Promise.all(more)));
+  }
+  await allSeeAll(nodes);
+  return nodes;
+}
+
+export async function allSeeAll(nodes: readonly RingNode[], withinMs = 60_000): Promise<void> {
+  for (const { ring } of nodes)
+    await until(
+      () => ring.show({}),
+      ({ nodes: seen, isWhole }) => isWhole && seen.length === nodes.length,
+      withinMs,
+    );
 }
 
 /** So many nodes in one process, which share its fate. @param join where they enter */
